@@ -1,0 +1,218 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivershared/baseservice"
+	"github.com/riverqueue/river/rivershared/riverpilot"
+	"github.com/riverqueue/river/rivershared/util/dbutil"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// This file is the fence for outcomes that River writes itself: nil, error, panic, snooze, interrupt.
+// River writes them by job id to whatever attempt is running, so an attempt thought dead could finish
+// or fail the attempt that replaced it. The pilot drops every outcome whose attempt is not current.
+//
+// The seam (a driver with PluginInit and PluginPilot) is marked unstable by River. The version is
+// pinned, all of its use is here, and TestPilot compares it with River's own pilot.
+
+// tokenKey carries an attempt's attempted_at through River's metadata updates, from the middleware
+// that sees the attempt to the pilot that writes its outcome. The pilot takes it out: it never reaches
+// the table.
+const tokenKey = "backoffice:attempted_at"
+
+// attemptToken marks each attempt's outcome with the attempt it belongs to. A map from job to attempt
+// would not do: one process may hold two attempts of a job at once.
+type attemptToken struct{ river.MiddlewareDefaults }
+
+func (*attemptToken) Work(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
+	if err := river.MetadataSet(ctx, tokenKey, job.AttemptedAt); err != nil {
+		return fmt.Errorf("mark attempt %d of job %d: %w", job.Attempt, job.ID, err)
+	}
+	return work(ctx)
+}
+
+// fencedDriver is River's pgx driver with the fenced pilot.
+type fencedDriver struct {
+	*riverpgxv5.Driver
+	pilot *fencedPilot
+}
+
+func newFencedDriver(pool *pgxpool.Pool, log *slog.Logger) *fencedDriver {
+	return &fencedDriver{Driver: riverpgxv5.New(pool), pilot: &fencedPilot{log: log, undecoded: map[int64]time.Time{}}}
+}
+
+// PluginInit is part of River's seam; there is nothing to prepare.
+func (*fencedDriver) PluginInit(*baseservice.Archetype) {}
+
+// PluginPilot hands River the fenced pilot.
+func (d *fencedDriver) PluginPilot() riverpilot.Pilot { return d.pilot }
+
+// fencedPilot is River's standard pilot, except that it writes only outcomes of current attempts.
+type fencedPilot struct {
+	riverpilot.StandardPilot
+	log *slog.Logger
+
+	mu        sync.Mutex
+	undecoded map[int64]time.Time // attempts whose row River could not decode: no middleware runs for them
+}
+
+// JobGetAvailable fetches as River does and remembers the attempts that will fail unseen by middleware.
+func (p *fencedPilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState,
+	params *riverdriver.JobGetAvailableParams,
+) (*riverdriver.JobGetAvailableResult, error) {
+	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
+	if err != nil || len(result.DecodeErrors) == 0 {
+		return result, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, job := range result.Jobs {
+		if _, broken := result.DecodeErrors[job.ID]; broken && job.AttemptedAt != nil {
+			p.undecoded[job.ID] = *job.AttemptedAt
+		}
+	}
+	return result, nil
+}
+
+// JobSetStateIfRunningMany writes the outcomes whose attempts are current and drops the others with a
+// log line each, in one transaction that holds the rows meanwhile.
+func (p *fencedPilot) JobSetStateIfRunningMany(ctx context.Context, exec riverdriver.Executor,
+	params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	tokens, params, err := p.takeTokens(params)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := dbutil.WithTxV(ctx, exec, func(ctx context.Context, tx riverdriver.ExecutorTx) ([]*rivertype.JobRow, error) {
+		current, err := lockCurrent(ctx, tx, params.ID, tokens)
+		if err != nil {
+			return nil, fmt.Errorf("fence %d outcomes: %w", len(params.ID), err)
+		}
+		kept := p.keep(ctx, params, current)
+		if len(kept.ID) == 0 {
+			return nil, nil
+		}
+		return p.StandardPilot.JobSetStateIfRunningMany(ctx, tx, kept)
+	})
+	if err == nil {
+		p.forget(params.ID)
+	}
+	return rows, err
+}
+
+// takeTokens reads each outcome's attempt out of its metadata updates and answers params without it.
+// params itself stays as it is: River calls again with it after a failure.
+func (p *fencedPilot) takeTokens(params *riverdriver.JobSetStateIfRunningManyParams) ([]time.Time, *riverdriver.JobSetStateIfRunningManyParams, error) {
+	tokens := make([]time.Time, len(params.ID))
+	bare := *params
+	bare.MetadataUpdates = make([][]byte, len(params.ID))
+	bare.MetadataDoMerge = make([]bool, len(params.ID))
+	for i, id := range params.ID {
+		token, rest, err := takeToken(params.MetadataUpdates[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the attempt of job %d: %w", id, err)
+		}
+		if token.IsZero() {
+			token = p.undecodedAttempt(id)
+		}
+		tokens[i], bare.MetadataUpdates[i], bare.MetadataDoMerge[i] = token, rest, len(rest) > 0
+	}
+	return tokens, &bare, nil
+}
+
+// takeToken splits metadata updates into the attempt's token, zero if there is none, and the rest.
+func takeToken(updates []byte) (time.Time, []byte, error) {
+	var token time.Time
+	if len(updates) == 0 {
+		return token, nil, nil
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(updates, &fields); err != nil {
+		return token, nil, err
+	}
+	encoded, marked := fields[tokenKey]
+	if !marked {
+		return token, updates, nil
+	}
+	if err := json.Unmarshal(encoded, &token); err != nil {
+		return token, nil, err
+	}
+	delete(fields, tokenKey)
+	if len(fields) == 0 {
+		return token, nil, nil
+	}
+	rest, err := json.Marshal(fields)
+	return token, rest, err
+}
+
+func (p *fencedPilot) undecodedAttempt(id int64) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.undecoded[id]
+}
+
+func (p *fencedPilot) forget(ids []int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		delete(p.undecoded, id)
+	}
+}
+
+// A final row of the same attempt is one that InJobTx finished: River's outcome then changes no state,
+// but its metadata belongs to the attempt and its event tells subscribers of the end.
+const lockCurrentSQL = `
+with /* queue.pilot */ locked as (
+  select id, state, attempted_at
+    from river_job
+   where id = any($1)
+   order by id
+     for update
+)
+select coalesce(array_agg(locked.id), '{}')
+  from locked
+  join unnest($1::bigint[], $2::timestamptz[]) as ours (id, attempted_at) using (id, attempted_at)
+ where locked.state in ('running', 'completed', 'cancelled', 'discarded')`
+
+// lockCurrent locks the jobs' rows in id order and answers which of the attempts are current.
+func lockCurrent(ctx context.Context, tx riverdriver.ExecutorTx, ids []int64, tokens []time.Time) (map[int64]bool, error) {
+	var held []int64
+	if err := tx.QueryRow(ctx, lockCurrentSQL, ids, tokens).Scan(&held); err != nil {
+		return nil, err
+	}
+	current := make(map[int64]bool, len(held))
+	for _, id := range held {
+		current[id] = true
+	}
+	return current, nil
+}
+
+// keep answers the outcomes of current attempts only.
+func (p *fencedPilot) keep(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams, current map[int64]bool) *riverdriver.JobSetStateIfRunningManyParams {
+	kept := &riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}
+	for i, id := range params.ID {
+		if !current[id] {
+			p.log.WarnContext(ctx, "stale outcome dropped", "job_id", id, "state", params.State[i])
+			continue
+		}
+		kept.ID = append(kept.ID, id)
+		kept.Attempt = append(kept.Attempt, params.Attempt[i])
+		kept.ErrData = append(kept.ErrData, params.ErrData[i])
+		kept.FinalizedAt = append(kept.FinalizedAt, params.FinalizedAt[i])
+		kept.MetadataDoMerge = append(kept.MetadataDoMerge, params.MetadataDoMerge[i])
+		kept.MetadataUpdates = append(kept.MetadataUpdates, params.MetadataUpdates[i])
+		kept.ScheduledAt = append(kept.ScheduledAt, params.ScheduledAt[i])
+		kept.State = append(kept.State, params.State[i])
+	}
+	return kept
+}
