@@ -1,0 +1,206 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
+)
+
+// candidate is an order under decision: what was read of it, then what became of it.
+type candidate struct {
+	id       int64
+	kind     Kind
+	was      Status // before this call
+	placedAt time.Time
+	hasLines bool
+	amount   decimal.Decimal // what it posts to the ledger
+	shares   []share         // by sku and reason; tracked products only
+	nets     []share         // by sku: the shares summed over their reasons
+
+	status Status
+	reason string
+	short  []shortage // what it waits for
+}
+
+// share is what an order does to one tracked product for one reason.
+type share struct {
+	sku      string
+	reason   string // of stock_movements
+	quantity int64  // above zero: into stock
+}
+
+// shortage is how many units of a product must be on hand before an order can take its share.
+type shortage struct {
+	sku    string
+	needed int64
+}
+
+// FOR UPDATE, not the weaker NO KEY UPDATE: it waits for a line that is being added to the order, and
+// keeps others out until the order's status is committed.
+const lockOrdersSQL = `
+select /* order.Process */ id, kind, status, coalesce(reason, ''), placed_at
+  from orders
+ where id = any($1)
+ order by id
+   for update`
+
+// Sorted, so that two transactions that want the same products wait in one direction. A final order
+// has taken its share already. Subqueries as arrays, here and below, so that the planner looks keys up
+// whatever it believes about the tables: joined, it read all of orders or products for one order.
+const lockProductsSQL = `
+select /* order.Process */ sku, on_hand
+  from products
+ where on_hand is not null
+   and sku = any(array(select distinct l.sku
+                         from order_lines l
+                        where l.line_kind <> 'adjustment'
+                          and l.order_id = any(array(select o.id
+                                                       from orders o
+                                                      where o.id = any($1)
+                                                        and o.status in ('placed', 'awaiting_stock')))))
+ order by sku
+   for update`
+
+// Lines of untracked products need no row each: they differ in nothing that matters here. A write-off
+// takes stock however its quantity is signed.
+const sumLinesSQL = `
+select /* order.Process */ order_id, coalesce(tracked, ''), line_kind,
+       sum(case when line_kind = 'write_off' then abs(quantity::bigint) else quantity end)::bigint,
+       sum(quantity * unit_price)
+  from (select l.order_id, l.line_kind, l.quantity, l.unit_price,
+               (select p.sku from products p where p.sku = l.sku and p.on_hand is not null) as tracked
+          from order_lines l
+         where l.order_id = any($1)) as lines
+ group by order_id, tracked, line_kind
+ order by order_id, tracked, line_kind`
+
+// lockAndRead locks orders, then the tracked products of those that are not final, then reads, in a
+// statement that sees what earlier holders of the locks committed, what each order asks for.
+func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candidate, *stock, error) {
+	orders := make(map[int64]*candidate, len(ids))
+	stock := newStock()
+	batch := &pgx.Batch{}
+	batch.Queue(lockOrdersSQL, ids).Query(func(rows pgx.Rows) error {
+		var c candidate
+		return eachRow(rows, []any{&c.id, &c.kind, &c.was, &c.reason, &c.placedAt}, func() {
+			locked := c
+			locked.status = c.was
+			orders[c.id] = &locked
+		})
+	})
+	batch.Queue(lockProductsSQL, ids).Query(func(rows pgx.Rows) error {
+		var sku string
+		var onHand int64
+		return eachRow(rows, []any{&sku, &onHand}, func() { stock.begin(sku, onHand) })
+	})
+	batch.Queue(sumLinesSQL, ids).Query(func(rows pgx.Rows) error {
+		var id, quantity int64
+		var sku string
+		var kind LineKind
+		var amount decimal.Decimal
+		return eachRow(rows, []any{&id, &sku, &kind, &quantity, &amount}, func() {
+			if c := orders[id]; c != nil {
+				c.add(sku, kind, quantity, amount, stock)
+			}
+		})
+	})
+	return orders, stock, tx.SendBatch(ctx, batch).Close()
+}
+
+func eachRow(rows pgx.Rows, into []any, use func()) error {
+	_, err := pgx.ForEachRow(rows, into, func() error { use(); return nil })
+	return err
+}
+
+// add notes the sum of the order's lines of one kind for one product; a product that is not locked
+// here is not tracked.
+func (c *candidate) add(sku string, kind LineKind, quantity int64, amount decimal.Decimal, stock *stock) {
+	c.hasLines = true
+	if kind == LineItem || kind == LineAdjustment {
+		c.amount = c.amount.Add(amount)
+	}
+	if _, tracked := stock.onHand[sku]; !tracked || kind == LineAdjustment {
+		return
+	}
+	reason := "sale"
+	switch {
+	case kind == LineWriteOff:
+		reason = "write_off"
+	case c.kind == KindCredit:
+		reason = "credit"
+	}
+	if n := len(c.shares); n > 0 && c.shares[n-1].sku == sku && c.shares[n-1].reason == reason {
+		c.shares[n-1].quantity -= quantity // item and gift of one product
+	} else {
+		c.shares = append(c.shares, share{sku: sku, reason: reason, quantity: -quantity})
+	}
+	if n := len(c.nets); n > 0 && c.nets[n-1].sku == sku {
+		c.nets[n-1].quantity -= quantity
+	} else {
+		c.nets = append(c.nets, share{sku: sku, quantity: -quantity})
+	}
+}
+
+// decide sets what becomes of the order with stock as it stands now, which apply then changes.
+func (c *candidate) decide(stock *stock) {
+	c.short, c.reason = nil, c.impossible(stock)
+	if c.reason != "" {
+		c.status = StatusRejected
+		return
+	}
+	if c.findShort(stock); len(c.short) > 0 {
+		c.status = StatusAwaitingStock
+		return
+	}
+	c.status = StatusProcessed
+}
+
+// findShort notes which products the order is short of with stock as it stands now.
+func (c *candidate) findShort(stock *stock) {
+	c.short = nil
+	for _, net := range c.nets {
+		if stock.onHand[net.sku]+net.quantity < 0 {
+			c.short = append(c.short, shortage{net.sku, -net.quantity})
+		}
+	}
+	if len(c.short) > 0 {
+		c.reason = fmt.Sprintf("order %d waits for stock of %d products; of sku %q it needs %d", c.id, len(c.short), c.short[0].sku, c.short[0].needed)
+	}
+}
+
+// mayTry reports whether stock of a product that the order waits for suffices now.
+func (c *candidate) mayTry(stock *stock) bool {
+	return slices.ContainsFunc(c.short, func(s shortage) bool { return s.needed <= stock.onHand[s.sku] })
+}
+
+// impossible says why no wait could help the order, or nothing.
+func (c *candidate) impossible(stock *stock) string {
+	if !c.hasLines {
+		return fmt.Sprintf("order %d has no lines", c.id)
+	}
+	if c.amount.Abs().GreaterThanOrEqual(totalLimit) {
+		return fmt.Sprintf("order %d: its total %s is out of the ledger's range (below %s either way)", c.id, c.amount, totalLimit)
+	}
+	for _, s := range c.shares {
+		if onHand := stock.onHand[s.sku]; s.reason == "write_off" && -s.quantity > onHand {
+			return fmt.Sprintf("order %d: writes off %d of sku %q, of which %d are on hand", c.id, -s.quantity, s.sku, onHand)
+		}
+		if s.quantity < -math.MaxInt32 || s.quantity > math.MaxInt32 {
+			return fmt.Sprintf("order %d: moves %d of sku %q, more than stock can hold (%d)", c.id, s.quantity, s.sku, math.MaxInt32)
+		}
+	}
+	for _, net := range c.nets {
+		if net.quantity < -math.MaxInt32 {
+			return fmt.Sprintf("order %d: takes %d of sku %q, more than stock can hold (%d)", c.id, -net.quantity, net.sku, math.MaxInt32)
+		}
+		if onHand := stock.onHand[net.sku]; onHand+net.quantity > math.MaxInt32 {
+			return fmt.Sprintf("order %d: gives back %d of sku %q to %d on hand, more than stock can hold (%d)", c.id, net.quantity, net.sku, onHand, math.MaxInt32)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package order
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"backoffice/jobs"
+)
+
+// Process settles orders: each takes all the stock it asks for, posts to the ledger and becomes
+// processed; or takes nothing and waits for stock; or is rejected, because no stock could ever help.
+// An order that is final already is answered and left as it is. There is one Answer per id, in order.
+//
+// The set shares one pair of round trips, and each order is judged as if those before it had been
+// processed alone; one that waits or is rejected changes nothing for the others. An order of the set
+// that is short takes what a later one gives back. Whatever stock rose wakes the orders outside the set
+// that wait for it. now stamps every row written. An error leaves tx unusable: roll it back.
+func Process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
+	unique := withoutRepeats(ids)
+	if len(unique) == 0 {
+		return nil, nil
+	}
+	orders, stock, err := lockAndRead(ctx, tx, unique)
+	if err != nil {
+		return nil, fmt.Errorf("process %s: lock and read: %w", named(unique), err)
+	}
+	var open []*candidate
+	for _, id := range unique {
+		if c := orders[id]; c != nil && !c.was.Final() {
+			open = append(open, c)
+		}
+	}
+	settle(open, stock)
+	woken, err := write(ctx, tx, open, stock, unique, now)
+	if err != nil {
+		return nil, fmt.Errorf("process %s: write: %w", named(unique), err)
+	}
+	if _, err := enqueue(ctx, tx, enq, woken); err != nil {
+		return nil, fmt.Errorf("process %s: wake %s: %w", named(unique), named(woken), err)
+	}
+	return answers(ids, orders), nil
+}
+
+// settle decides the orders in turn. Those left short are asked again, oldest first, for as long as an
+// order of the set gave stock back since: their own jobs are live until the set commits, so nothing
+// else could wake them.
+func settle(open []*candidate, stock *stock) {
+	rose := false
+	for _, c := range open {
+		rose = c.settle(stock) || rose
+	}
+	oldestFirst := slices.SortedFunc(slices.Values(open), func(a, b *candidate) int {
+		return cmp.Or(a.placedAt.Compare(b.placedAt), cmp.Compare(a.id, b.id))
+	})
+	for rose {
+		rose = false
+		for _, c := range oldestFirst {
+			if c.status == StatusAwaitingStock && c.mayTry(stock) {
+				rose = c.settle(stock) || rose
+			}
+		}
+	}
+	for _, c := range open {
+		if c.status == StatusAwaitingStock {
+			c.findShort(stock) // what others of the set took since belongs to the wait
+		}
+	}
+}
+
+// settle decides one order, moves its stock when it is processed, and reports whether any rose.
+func (c *candidate) settle(stock *stock) (rose bool) {
+	c.decide(stock)
+	return c.status == StatusProcessed && stock.apply(c)
+}
+
+// answers are one per id, repeats included.
+func answers(ids []int64, orders map[int64]*candidate) []Answer {
+	found := make([]Answer, len(ids))
+	for i, id := range ids {
+		found[i].OrderID = id
+		if c := orders[id]; c != nil {
+			found[i].Status, found[i].Reason = c.status, c.reason
+		}
+	}
+	return found
+}
+
+// withoutRepeats keeps the first of each id, in order.
+func withoutRepeats(ids []int64) []int64 {
+	seen := make(map[int64]bool, len(ids))
+	unique := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			unique = append(unique, id)
+		}
+	}
+	return unique
+}
+
+// named names the orders of a set in an error.
+func named(ids []int64) string {
+	if len(ids) == 1 {
+		return fmt.Sprintf("order %d", ids[0])
+	}
+	return fmt.Sprintf("%d orders (%d first)", len(ids), ids[0])
+}
