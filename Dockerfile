@@ -1,0 +1,14 @@
+# The one binary on an empty image, beside the certificates it checks servers with.
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /backoffice ./cmd/backoffice
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /backoffice /backoffice
+USER 65532:65532
+ENTRYPOINT ["/backoffice"]
+CMD ["worker"]

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/urfave/cli/v2"
+
+	"backoffice/internal/order"
+	"backoffice/internal/postgres"
+	"backoffice/internal/queue"
+	"backoffice/migrations"
+)
+
+const (
+	sampleOrders = 200
+	sampleSeed   = 1
+	// stopServerWithin bounds the server's own shutdown at the end.
+	stopServerWithin = 30 * time.Second
+)
+
+func devCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "dev",
+		Usage: "Postgres, schema, sample orders and a worker in one command",
+		Description: `Starts a Postgres of its own from the binaries installed on this machine, brings the
+schema up to date, fills an empty database with sample orders and works them. Other
+commands find it without DATABASE_URL. Data is kept between runs; Ctrl-C stops it all.
+
+  backoffice dev
+  backoffice dev --pg-port 5433          also listen on 127.0.0.1:5433, with a password`,
+		Flags: []cli.Flag{
+			&cli.PathFlag{Name: "pg-bin", EnvVars: []string{"BACKOFFICE_PG_BIN"},
+				Usage: "`DIR` of initdb and postgres (default: searched for)"},
+			&cli.IntFlag{Name: "pg-port", EnvVars: []string{"BACKOFFICE_PG_PORT"},
+				Usage: "also listen on this `PORT` of 127.0.0.1 (default: unix socket only)"},
+			&cli.BoolFlag{Name: "no-samples", EnvVars: []string{"BACKOFFICE_NO_SAMPLES"},
+				Usage: "leave an empty database empty"},
+		},
+		Action: runDev,
+	}
+}
+
+func runDev(c *cli.Context) error {
+	if c.String("database-url") != "" {
+		return usagef("dev starts a Postgres of its own, but --database-url or DATABASE_URL names another; unset it, or use migrate up and worker")
+	}
+	if port := c.Int("pg-port"); port < 0 || port > 65535 {
+		return usagef("--pg-port %d is no port; choose one from 1 to 65535", port)
+	}
+	dir, err := dataDir(c)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	server, err := postgres.StartServer(c.Context, postgres.ServerOptions{
+		Dir: dir, BinDir: c.Path("pg-bin"), Port: c.Int("pg-port"), MaxConnections: 200, Durable: true,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(c.Context)
+	defer stop(nil)
+	go func() { // a server that ends under us ends the run; it recovers at the next start
+		select {
+		case <-server.Exited():
+			stop(fmt.Errorf("the Postgres server ended by itself; %s says why, and starting dev again recovers it", server.LogFile()))
+		case <-ctx.Done():
+		}
+	}()
+	d := &dev{c: c, server: server, dir: dir, begun: begun}
+	err = d.run(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), stopServerWithin)
+	defer cancel()
+	return errors.Join(err, server.Stop(stopCtx))
+}
+
+// dev is one run of the command.
+type dev struct {
+	c      *cli.Context
+	server *postgres.Server
+	dir    string
+	begun  time.Time
+}
+
+func (d *dev) run(ctx context.Context) error {
+	settings := workerSettings{
+		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
+	}
+	var err error
+	if settings.queues, err = parseQueues(nil); err != nil {
+		return err
+	}
+	settings.poolSize = settings.poolNeeded()
+	pool, err := postgres.Connect(ctx, d.server.URL(postgres.Database), settings.poolOptions())
+	if err != nil {
+		return err
+	}
+	defer closePool(pool)
+	if err := migrations.Up(ctx, pool, func(string) {}); err != nil {
+		return err
+	}
+	placed, err := d.placeSamples(ctx, pool)
+	if err != nil {
+		return err
+	}
+	process, err := newWorkerProcess(ctx, pool, settings, d.workerLog())
+	if err != nil {
+		return err
+	}
+	if err := d.greet(placed); err != nil {
+		return err
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		d.tell(ctx, pool, process.config)
+	}()
+	_, err = process.run(ctx)
+	<-told
+	return err
+}
+
+// workerLog shows trouble only, unless the flags ask for more: the account is for a person.
+func (d *dev) workerLog() *slog.Logger {
+	if d.c.IsSet("log-level") {
+		return logger(d.c)
+	}
+	return slog.New(queue.Warnings(logger(d.c).Handler()))
+}
+
+// placeSamples fills an empty database and answers the number of orders placed.
+func (d *dev) placeSamples(ctx context.Context, pool *pgxpool.Pool) (int, error) {
+	if d.c.Bool("no-samples") {
+		return 0, nil
+	}
+	existing, err := order.List(ctx, pool, order.Filter{Limit: 1})
+	if err != nil || len(existing) > 0 {
+		return 0, err
+	}
+	inserter, err := queue.NewInserter(pool)
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	err = postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
+		for _, product := range order.SampleProducts() {
+			if product.OnHand == nil {
+				continue
+			}
+			if err := order.Track(ctx, tx, product.SKU, product.Description, *product.OnHand, now); err != nil {
+				return err
+			}
+		}
+		_, err := order.Place(ctx, tx, inserter, order.Sample(sampleOrders, sampleSeed, now)...)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("place sample orders: %w", err)
+	}
+	return sampleOrders, nil
+}
+
+// greet says where things are and what to type next.
+func (d *dev) greet(placed int) error {
+	me := invokedAs()
+	where := d.server.URL(postgres.Database)
+	extra := ""
+	if d.c.Int("pg-port") > 0 {
+		extra = fmt.Sprintf("\n             %s", d.server.TCPURL(postgres.Database))
+	}
+	samples := ""
+	if placed > 0 {
+		samples = fmt.Sprintf("\n  samples    %d orders of a small tea shop, being processed", placed)
+	}
+	return printf(d.c, `Backoffice is up, %.1f s after you asked.
+
+  database   %s%s
+  data       %s (kept; delete it to begin anew)
+  worker     queues orders and maintenance, and the timetable%s
+
+In another terminal:
+
+  %[6]s orders list                     what became of the orders
+  %[6]s orders show --number S-00001    the whole story of one
+  %[6]s products list --waiting         what is short
+  %[6]s products receive TIN 500        stock comes in, waiting orders go out
+  %[6]s inspect queues                  how the queues stand
+  psql '%[7]s'
+
+Ctrl-C stops it all.
+
+`, time.Since(d.begun).Seconds(), where, extra, d.dir, samples, me, where)
+}
+
+// invokedAs is what to type for the program that runs: go run leaves it in a directory of its own that is gone afterwards.
+func invokedAs() string {
+	if path, err := os.Executable(); err != nil || strings.Contains(path, "go-build") {
+		return "go run ./cmd/backoffice"
+	}
+	return os.Args[0]
+}
+
+const (
+	tellEvery   = time.Second
+	tellAtMost  = 30 * time.Second // an account that is overdue is given as things stand
+	settledLine = "%s: %d processed, %d await stock, %d rejected, %d not processed yet.\n"
+)
+
+// tell gives an account of the orders once the queue has come to rest.
+func (d *dev) tell(ctx context.Context, pool *pgxpool.Pool, process queue.WorkerConfig) {
+	deadline := time.Now().Add(tellAtMost)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(tellEvery):
+		}
+		idle, err := queue.Idle(ctx, pool, process)
+		if err == nil && (idle || time.Now().After(deadline)) {
+			d.account(ctx, pool)
+			return
+		}
+	}
+}
+
+func (d *dev) account(ctx context.Context, pool *pgxpool.Pool) {
+	n, err := order.CountByStatus(ctx, pool)
+	if err != nil || len(n) == 0 {
+		return
+	}
+	total := 0
+	for _, orders := range n {
+		total += orders
+	}
+	_ = printf(d.c, settledLine, count(total, "order"), n[order.StatusProcessed], n[order.StatusAwaitingStock], n[order.StatusRejected], n[order.StatusPlaced])
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/urfave/cli/v2"
+
+	"backoffice/internal/postgres"
+	"backoffice/internal/queue"
+	"backoffice/jobs"
+	"backoffice/workers"
+)
+
+// defaultWorkers is how many jobs of a queue one worker process works at once unless told otherwise.
+// Orders are short and wait for the database; maintenance is rare.
+var defaultWorkers = map[string]int{
+	jobs.QueueOrders:      16,
+	jobs.QueueMaintenance: 2,
+}
+
+// sparePool is how many connections a worker process needs beside those of its jobs: fetching, writing
+// outcomes, River's listener and maintenance, and the timetable.
+const sparePool = 6
+
+func workerCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "worker",
+		Usage: "work the queues until stopped; start as many processes as you like",
+		Description: `Runs every job kind of this build and the timetable. SIGTERM or Ctrl-C stops
+fetching and lets running jobs finish; a second signal exits at once.
+
+  backoffice worker
+  backoffice worker --queue orders=32          only this queue, 32 jobs at once
+  backoffice worker --once                     work what is due, then exit`,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "queue", EnvVars: []string{"BACKOFFICE_QUEUES"},
+				Usage: "`NAME=WORKERS`: a queue to work and how many of its jobs at once; repeatable (default: every queue)"},
+			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"},
+				Usage: "`CONNECTIONS` of this process at most (default: its workers plus 6)"},
+			&cli.DurationFlag{Name: "soft-stop", EnvVars: []string{"BACKOFFICE_SOFT_STOP"}, Value: 20 * time.Second,
+				Usage: "how long running jobs may finish after a stop is asked, before they are cancelled"},
+			&cli.DurationFlag{Name: "hard-stop", EnvVars: []string{"BACKOFFICE_HARD_STOP"}, Value: 10 * time.Second,
+				Usage: "how long cancelled jobs may take to return before the process exits without them"},
+			&cli.DurationFlag{Name: "rescue-after", EnvVars: []string{"BACKOFFICE_RESCUE_AFTER"}, Value: 10 * time.Minute,
+				Usage: "take a job back that has run longer than this; must exceed every kind's timeout"},
+			&cli.BoolFlag{Name: "once", EnvVars: []string{"BACKOFFICE_ONCE"},
+				Usage: "exit when no job of the queues is due or running here"},
+			&cli.BoolFlag{Name: "until-empty", EnvVars: []string{"BACKOFFICE_UNTIL_EMPTY"},
+				Usage: "like --once, but also wait for jobs that are scheduled, retryable or running elsewhere"},
+		},
+		Action: runWorker,
+	}
+}
+
+func runWorker(c *cli.Context) error {
+	settings, err := workerSettingsOf(c)
+	if err != nil {
+		return err
+	}
+	pool, err := connectWorkerPool(c, settings)
+	if err != nil {
+		return err
+	}
+	defer closePool(pool)
+	if err := requireSchema(c.Context, pool); err != nil {
+		return err
+	}
+	if err := settings.checkServer(c.Context, pool); err != nil {
+		return err
+	}
+	process, err := newWorkerProcess(c.Context, pool, settings, logger(c))
+	if err != nil {
+		return err
+	}
+	left, err := process.run(c.Context)
+	if err != nil || settings.drain == drainNever {
+		return err
+	}
+	return printDrained(c, process.tally, left)
+}
+
+// connectWorkerPool opens the pool of a worker process on the database that the flags name.
+func connectWorkerPool(c *cli.Context, s workerSettings) (*pgxpool.Pool, error) {
+	url, err := databaseURL(c)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Connect(c.Context, url, s.poolOptions())
+}
+
+// closePool closes the pool, but does not wait for connections that jobs past the hard stop still hold.
+func closePool(pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() {
+		pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// printDrained tells what --once or --until-empty did and left.
+func printDrained(c *cli.Context, tally *queue.Tally, left queue.Backlog) error {
+	summary := struct {
+		Completed int64         `json:"completed"`
+		Cancelled int64         `json:"cancelled"`
+		Failed    int64         `json:"failed_attempts"`
+		Left      queue.Backlog `json:"left"`
+	}{tally.Completed.Load(), tally.Cancelled.Load(), tally.Failed.Load(), left}
+	if wantsJSON(c) {
+		return printJSON(c, summary)
+	}
+	return printf(c,
+		"worked: %d completed, %d cancelled, %d failed attempts\nleft: %d due, %d scheduled, %d retryable, %d running elsewhere, %d in paused queues\n",
+		summary.Completed, summary.Cancelled, summary.Failed, left.Available, left.Scheduled, left.Retryable, left.Elsewhere, left.Paused)
+}
+
+// workerSettingsOf reads and checks the flags.
+func workerSettingsOf(c *cli.Context) (workerSettings, error) {
+	s := workerSettings{
+		clientID:    newClientID(),
+		softStop:    c.Duration("soft-stop"),
+		hardStop:    c.Duration("hard-stop"),
+		rescueAfter: c.Duration("rescue-after"),
+		poolSize:    c.Int("pool-size"),
+	}
+	switch {
+	case c.Bool("until-empty"):
+		s.drain = drainEmpty
+	case c.Bool("once"):
+		s.drain = drainDue
+	}
+	var err error
+	if s.queues, err = parseQueues(c.StringSlice("queue")); err != nil {
+		return s, err
+	}
+	for flag, d := range map[string]time.Duration{"soft-stop": s.softStop, "hard-stop": s.hardStop} {
+		if d <= 0 {
+			return s, usagef("--%s %s must be above zero, such as 20s", flag, d)
+		}
+	}
+	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
+		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)
+	}
+	needed := s.poolNeeded()
+	if s.poolSize == 0 {
+		s.poolSize = needed
+	}
+	if s.poolSize < needed {
+		return s, usagef("--pool-size %d is below %d (%s, plus %d); raise it or lower the queues' workers",
+			s.poolSize, needed, s.queueFlags(), sparePool)
+	}
+	return s, nil
+}
+
+// maxWorkers is River's own limit for one queue.
+const maxWorkers = 10_000
+
+// parseQueues reads NAME=WORKERS flags; none of them means every queue with its default.
+func parseQueues(flags []string) (map[string]int, error) {
+	known := knownQueues()
+	queues := map[string]int{}
+	for _, flag := range flags {
+		name, count, counted := strings.Cut(flag, "=")
+		if !slices.Contains(known, name) {
+			return nil, usagef("--queue %q names no queue of this build; known are %s", name, strings.Join(known, ", "))
+		}
+		if _, twice := queues[name]; twice {
+			return nil, usagef("--queue %s is given twice; name each queue once", name)
+		}
+		workers := defaultWorkers[name]
+		if counted {
+			n, err := strconv.Atoi(count)
+			if err != nil || n < 1 || n > maxWorkers {
+				return nil, usagef("--queue %s wants a number of workers from 1 to %d, not %q", name, maxWorkers, count)
+			}
+			workers = n
+		}
+		queues[name] = workers
+	}
+	if len(queues) == 0 {
+		for _, name := range known {
+			queues[name] = defaultWorkers[name]
+		}
+	}
+	return queues, nil
+}
+
+// knownQueues lists the queues that some kind of this build declares.
+func knownQueues() []string {
+	known := map[string]bool{}
+	for _, contract := range workers.Contracts() {
+		known[contract.Queue] = true
+	}
+	return slices.Sorted(maps.Keys(known))
+}
