@@ -134,12 +134,3 @@ func makeRole(t *testing.T, pool *pgxpool.Pool) string {
 	})
 	return name
 }
-
-func texts(t *testing.T, pool *pgxpool.Pool, sql string) []string {
-	t.Helper()
-	rows, err := pool.Query(t.Context(), sql)
-	must(t, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	must(t, err)
-	return all
-}

@@ -97,7 +97,8 @@ func TestHold(t *testing.T) {
 	pgtest.Tx(t)
 	var pid int
 	var dir string
-	err := pgtest.Pool(t).QueryRow(t.Context(), "select split_part(pg_read_file('postmaster.pid'), e'\\n', 1)::int, current_setting('data_directory')").Scan(&pid, &dir)
+	err := pgtest.Pool(t).QueryRow(t.Context(), `
+		select split_part(pg_read_file('postmaster.pid'), e'\n', 1)::int, current_setting('data_directory')`).Scan(&pid, &dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func TestConnectErrorIsOneSentenceWithoutThePassword(t *testing.T) {
 	}{
 		{"no server there", "postgres://u:sec%25ret@127.0.0.1:1/shop", []string{`"shop"`, "127.0.0.1:1", "connection refused", "DATABASE_URL"}},
 		{"no such socket", "postgres://u:sec%25ret@/shop?host=/nowhere", []string{`"shop"`, "/nowhere/.s.PGSQL.5432", "no such socket"}},
-		{"wrong password", "postgres://backoffice:sec%25ret@127.0.0.1:" + port + "/backoffice", []string{`"backoffice"`, port, "password authentication", "check user and password"}},
+		{"wrong password", "postgres://backoffice:sec%25ret@127.0.0.1:" + port + "/backoffice",
+			[]string{`"backoffice"`, port, "password authentication", "check user and password"}},
 		{"no such database", s.TCPURL("shop"), []string{`"shop"`, port, "does not exist", "createdb shop"}},
 		{"unknown host", "postgres://u:sec%25ret@nowhere.invalid/shop", []string{"nowhere.invalid", "DATABASE_URL"}},
 		{"a percent sign in the password", "postgres://u:sec%ret@127.0.0.1/shop", []string{"%25"}},

@@ -66,7 +66,8 @@ func TestNoBinariesNamesPlacesAndCures(t *testing.T) {
 	if !errors.Is(err, ErrNoBinaries) {
 		t.Errorf("nothing installed: %v, want ErrNoBinaries", err)
 	}
-	for _, want := range []string{"/some/place", "/another/place", "$PATH", "apt-get install -y postgresql", "brew install", "DATABASE_URL=", "BACKOFFICE_PG_BIN=", "docker compose up"} {
+	for _, want := range []string{"/some/place", "/another/place", "$PATH",
+		"apt-get install -y postgresql", "brew install", "DATABASE_URL=", "BACKOFFICE_PG_BIN=", "docker compose up"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
 		}

@@ -221,7 +221,12 @@ func awaitQuery(t *testing.T, url, text string) {
 	conn := connect(t, url)
 	await(t, "a session runs "+text, func() bool {
 		var n int
-		err := conn.QueryRow(t.Context(), "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and state = 'active' and position($1 in query) > 0", text).Scan(&n)
+		err := conn.QueryRow(t.Context(), `
+			select count(*)
+			  from pg_stat_activity
+			 where pid <> pg_backend_pid()
+			   and state = 'active'
+			   and position($1 in query) > 0`, text).Scan(&n)
 		return err == nil && n > 0
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -32,7 +33,10 @@ type holder struct {
 
 func lockDir(ctx context.Context, dir string) (*dirLock, error) {
 	file, err := os.OpenFile(lockPath(dir), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("use %s: it belongs to another user; run as that user, or name another directory: %w", dir, err)
+	case err != nil:
 		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
 	}
 	deadline := time.Now().Add(lockPatience)
@@ -73,11 +77,11 @@ func (l *dirLock) write(h holder) error {
 	if err != nil {
 		return err
 	}
-	if err := l.file.Truncate(0); err != nil {
+	text = append(text, '\n')
+	if _, err := l.file.WriteAt(text, 0); err != nil { // at once: others may be reading
 		return err
 	}
-	_, err = l.file.WriteAt(append(text, '\n'), 0)
-	return err
+	return l.file.Truncate(int64(len(text)))
 }
 
 // release frees the directory. Closing the file can fail only when it was released before.
@@ -99,11 +103,7 @@ func runningHolder(dir string) (holder, bool) {
 
 func readHolder(file *os.File) (holder, error) {
 	var h holder
-	text, err := io.ReadAll(io.NewSectionReader(file, 0, 4096))
-	if err != nil {
-		return h, err
-	}
-	return h, json.Unmarshal(text, &h)
+	return h, json.NewDecoder(io.NewSectionReader(file, 0, 4096)).Decode(&h)
 }
 
 func flock(file *os.File, how int) error {

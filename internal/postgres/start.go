@@ -54,8 +54,12 @@ func (s *Server) start(ctx context.Context) error {
 		s.end()
 		return fmt.Errorf("set up Postgres in %s: %w", s.options.Dir, err)
 	}
+	if err := s.lock.announce(s.URL(Database)); err != nil {
+		s.end()
+		return fmt.Errorf("announce Postgres in %s: %w", s.options.Dir, err)
+	}
 	s.options.Log.DebugContext(ctx, "embedded postgres started", "dir", s.options.Dir, "pid", s.PID(), "took", time.Since(begun))
-	return s.lock.announce(s.URL(Database))
+	return nil
 }
 
 // prepare finds programs and account, makes the data when there is none and clears what a killed
