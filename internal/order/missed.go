@@ -12,7 +12,8 @@ import (
 
 // An order to which a line is being added right now is locked by that line, hence skipped until the
 // next call. An order with a live job was enqueued by hand; its job must be left alone, because the
-// worker that runs it may be waiting for this very order.
+// worker that runs it may be waiting for this very order. The subqueries are ones that the planner
+// cannot turn into joins with all lines and all jobs.
 const missedSQL = `
 select /* order.EnqueueMissed */ o.id,
        o.status in ('placed', 'awaiting_stock')
@@ -24,7 +25,7 @@ select /* order.EnqueueMissed */ o.id,
   from orders o
  where not o.enqueued
    and o.created_at < $1
-   and exists (select from order_lines l where l.order_id = o.id)
+   and (select min(l.line_no) from order_lines l where l.order_id = o.id) is not null
  order by o.id
  limit $2
    for update of o skip locked`
@@ -42,19 +43,7 @@ func EnqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, before tim
 	if limit < 1 {
 		return 0, say(ErrInvalid, "limit %d is out of range; use at least 1", limit)
 	}
-	var missed, jobless []int64
-	rows, err := tx.Query(ctx, missedSQL, before, limit)
-	if err != nil {
-		return 0, fmt.Errorf("find missed orders: %w", err)
-	}
-	var id int64
-	var needsJob bool
-	err = eachRow(rows, []any{&id, &needsJob}, func() {
-		missed = append(missed, id)
-		if needsJob {
-			jobless = append(jobless, id)
-		}
-	})
+	missed, jobless, err := lockMissed(ctx, tx, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("find missed orders: %w", err)
 	}
@@ -68,4 +57,22 @@ func EnqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, before tim
 		return 0, fmt.Errorf("enqueue %s: %w", named(missed), err)
 	}
 	return len(missed), nil
+}
+
+// lockMissed locks missed orders and answers them, and which of them have no live job and need one.
+func lockMissed(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (missed, jobless []int64, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(interpretSQL)
+	batch.Queue(missedSQL, before, limit).Query(func(rows pgx.Rows) error {
+		var id int64
+		var needsJob bool
+		return eachRow(rows, []any{&id, &needsJob}, func() {
+			missed = append(missed, id)
+			if needsJob {
+				jobless = append(jobless, id)
+			}
+		})
+	})
+	err = tx.SendBatch(ctx, batch).Close()
+	return missed, jobless, err
 }

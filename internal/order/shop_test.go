@@ -9,13 +9,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 	"github.com/shopspring/decimal"
 
 	"backoffice/internal/order"
 	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/jobs"
 )
 
 // shop is a database of its own with what the tests do to it. Its transactions are not retried, so a
@@ -23,7 +23,10 @@ import (
 type shop struct {
 	t    testing.TB
 	pool *pgxpool.Pool
-	jobs *river.Client[pgx.Tx]
+	jobs interface {
+		jobs.Enqueuer
+		jobs.Canceller
+	}
 }
 
 func newShop(t testing.TB) *shop {

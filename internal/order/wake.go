@@ -19,9 +19,9 @@ import (
 const lockWaitsSQL = `
 select /* order.wake */ count(*)
   from (select from order_waits w
-         where w.order_id in (select r.order_id
-                                from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
-                                join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand)
+         where w.order_id = any(array(select r.order_id
+                                        from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
+                                        join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand))
            and w.order_id <> all($3::bigint[])
            and (select count(*)
                   from river_job j
@@ -35,9 +35,9 @@ select /* order.wake */ count(*)
 const wakeableSQL = `
 select /* order.wake */ o.id
   from orders o
- where o.id in (select r.order_id
-                  from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
-                  join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand)
+ where o.id = any(array(select r.order_id
+                          from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
+                          join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand))
    and o.id <> all($3::bigint[])
    and o.status = 'awaiting_stock'
    and (select count(*)
