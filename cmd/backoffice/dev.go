@@ -94,8 +94,38 @@ type dev struct {
 }
 
 func (d *dev) run(ctx context.Context) error {
+	pool, err := postgres.Connect(ctx, d.server.URL(postgres.Database), postgres.Options{ApplicationName: "backoffice dev"})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Up(ctx, pool, func(string) {}); err != nil {
+		return err
+	}
+	placed, err := d.placeSamples(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if err := d.greet(placed); err != nil {
+		return err
+	}
+	for {
+		err := d.work(ctx)
+		replaceable := errors.Is(err, queue.ErrDeclaredDead) || errors.Is(err, queue.ErrLifeUnproven)
+		if !replaceable || ctx.Err() != nil {
+			return err
+		}
+		if err := printf(d.c, "The worker ended (%v); here is another.\n", err); err != nil {
+			return err
+		}
+	}
+}
+
+// work runs one worker until ctx ends or the worker must.
+func (d *dev) work(ctx context.Context) error {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
+		liveness: queue.DefaultLiveness, maxCrashRescues: 3,
 	}
 	var err error
 	if settings.queues, err = parseQueues(nil); err != nil {
@@ -107,26 +137,19 @@ func (d *dev) run(ctx context.Context) error {
 		return err
 	}
 	defer closePool(pool)
-	if err := migrations.Up(ctx, pool, func(string) {}); err != nil {
-		return err
-	}
-	placed, err := d.placeSamples(ctx, pool)
-	if err != nil {
-		return err
-	}
 	process, err := newWorkerProcess(ctx, pool, settings, d.workerLog())
 	if err != nil {
 		return err
 	}
-	if err := d.greet(placed); err != nil {
-		return err
-	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
 		d.tell(ctx, pool, process.config)
 	}()
 	_, err = process.run(ctx)
+	stop()
 	<-told
 	return err
 }

@@ -48,6 +48,16 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "how long cancelled jobs may take to return before the process exits without them"},
 			&cli.DurationFlag{Name: "rescue-after", EnvVars: []string{"BACKOFFICE_RESCUE_AFTER"}, Value: 10 * time.Minute,
 				Usage: "take a job back that has run longer than this; must exceed every kind's timeout"},
+			&cli.DurationFlag{Name: "heartbeat", EnvVars: []string{"BACKOFFICE_HEARTBEAT"}, Value: queue.DefaultLiveness.Beat,
+				Usage: "time between two signs of life"},
+			&cli.DurationFlag{Name: "dead-after", EnvVars: []string{"BACKOFFICE_DEAD_AFTER"}, Value: queue.DefaultLiveness.DeadAfter,
+				Usage: "declare another process dead whose last heartbeat is older; the same for all processes"},
+			&cli.DurationFlag{Name: "self-limit", EnvVars: []string{"BACKOFFICE_SELF_LIMIT"}, Value: queue.DefaultLiveness.SelfLimit,
+				Usage: "exit when no heartbeat has succeeded for this long; must be below --dead-after"},
+			&cli.IntFlag{Name: "max-crash-rescues", EnvVars: []string{"BACKOFFICE_MAX_CRASH_RESCUES"}, Value: 3,
+				Usage: "discard a job after this many processes have died while they ran it"},
+			&cli.BoolFlag{Name: "poll-only", EnvVars: []string{"BACKOFFICE_POLL_ONLY"},
+				Usage: "use neither LISTEN nor session locks, for a pooler in transaction mode; jobs start up to a second later"},
 			&cli.BoolFlag{Name: "once", EnvVars: []string{"BACKOFFICE_ONCE"},
 				Usage: "exit when no job of the queues is due or running here"},
 			&cli.BoolFlag{Name: "until-empty", EnvVars: []string{"BACKOFFICE_UNTIL_EMPTY"},
@@ -81,7 +91,7 @@ func runWorker(c *cli.Context) error {
 	if err != nil || settings.drain == drainNever {
 		return err
 	}
-	return printDrained(c, process.tally, left)
+	return printDrained(c, process.Tally(), left)
 }
 
 // connectWorkerPool opens the pool of a worker process on the database that the flags name.
@@ -130,6 +140,10 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		hardStop:    c.Duration("hard-stop"),
 		rescueAfter: c.Duration("rescue-after"),
 		poolSize:    c.Int("pool-size"),
+
+		liveness:        queue.Liveness{Beat: c.Duration("heartbeat"), DeadAfter: c.Duration("dead-after"), SelfLimit: c.Duration("self-limit")},
+		pollOnly:        c.Bool("poll-only"),
+		maxCrashRescues: c.Int("max-crash-rescues"),
 	}
 	switch {
 	case c.Bool("until-empty"):
@@ -146,6 +160,9 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 			return s, usagef("--%s %s must be above zero, such as 20s", flag, d)
 		}
 	}
+	if err := checkLiveness(s); err != nil {
+		return s, err
+	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)
 	}
@@ -158,6 +175,22 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 			s.poolSize, needed, s.queueFlags(), sparePool)
 	}
 	return s, nil
+}
+
+// checkLiveness refuses limits under which a healthy process would be taken for a dead one.
+func checkLiveness(s workerSettings) error {
+	l := s.liveness
+	switch {
+	case l.Beat < 100*time.Millisecond:
+		return usagef("--heartbeat %s is below 100ms; raise it", l.Beat)
+	case l.SelfLimit < 2*l.Beat:
+		return usagef("--self-limit %s must be at least two heartbeats (--heartbeat %s); raise it", l.SelfLimit, l.Beat)
+	case l.DeadAfter <= l.SelfLimit:
+		return usagef("--dead-after %s must exceed --self-limit %s, so that a process ends itself before others take its jobs; raise it", l.DeadAfter, l.SelfLimit)
+	case s.maxCrashRescues < 1:
+		return usagef("--max-crash-rescues %d must be at least 1", s.maxCrashRescues)
+	}
+	return nil
 }
 
 // maxWorkers is River's own limit for one queue.

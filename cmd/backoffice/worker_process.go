@@ -14,9 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
@@ -42,6 +40,11 @@ type workerSettings struct {
 	hardStop    time.Duration
 	rescueAfter time.Duration
 	drain       drain
+
+	liveness        queue.Liveness
+	pollOnly        bool
+	maxCrashRescues int
+	healthAddr      string
 }
 
 // poolNeeded is how many connections may be in use at once.
@@ -96,15 +99,13 @@ func newClientID() string {
 	return fmt.Sprintf("%.20s-%d-%s", host, os.Getpid(), hex.EncodeToString(random[:]))
 }
 
-// workerProcess is one worker process: River's client, the timetable and the deletion of finished jobs.
+// workerProcess is one worker process: the jobs, the timetable and the deletion of finished jobs.
 type workerProcess struct {
+	*queue.Process
 	workerSettings
-	pool       *pgxpool.Pool
-	client     *river.Client[pgx.Tx]
-	config     queue.WorkerConfig
-	dispatcher *periodic.Dispatcher
-	tally      *queue.Tally
-	log        *slog.Logger
+	pool   *pgxpool.Pool
+	config queue.WorkerConfig
+	log    *slog.Logger
 }
 
 func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings, log *slog.Logger) (*workerProcess, error) {
@@ -116,54 +117,45 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 	if err != nil {
 		return nil, err
 	}
-	p := &workerProcess{workerSettings: s, pool: pool, tally: &queue.Tally{}, log: log}
+	p := &workerProcess{workerSettings: s, pool: pool, log: log}
 	p.config = queue.WorkerConfig{
 		ClientID: s.clientID, Queues: s.queues, Workers: registered, Contracts: workers.Contracts(),
-		SoftStop: s.softStop, RescueAfter: s.rescueAfter, Tally: p.tally, Log: log,
+		SoftStop: s.softStop, RescueAfter: s.rescueAfter, Tally: &queue.Tally{}, Log: log,
 	}
-	if p.client, err = queue.NewWorker(pool, p.config); err != nil {
+	background := []func(context.Context){p.deleteFinished}
+	if s.drain == drainNever { // a run that is to end adds no work of its own
+		timetable := &periodic.Dispatcher{Pool: pool, Jobs: inserter, Decode: workers.Decode, Now: time.Now, Log: log}
+		background = append(background, timetable.Run)
+	}
+	p.Process, err = queue.NewProcess(pool, queue.ProcessConfig{
+		WorkerConfig: p.config, Version: version(), Liveness: s.liveness, PollOnly: s.pollOnly,
+		MaxCrashRescues: s.maxCrashRescues, HardStop: s.hardStop, Background: background,
+	})
+	if err != nil {
 		return nil, err
 	}
-	p.dispatcher = &periodic.Dispatcher{Pool: pool, Jobs: inserter, Decode: workers.Decode, Now: time.Now, Log: log}
 	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(), time.Now())
 }
 
 // run works until ctx ends or, when told to drain, until nothing is left, and answers what is left.
 func (p *workerProcess) run(ctx context.Context) (queue.Backlog, error) {
-	ctx, stop := context.WithCancel(ctx)
+	working, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := p.client.Start(ctx); err != nil {
-		return queue.Backlog{}, fmt.Errorf("start worker %s: %w", p.clientID, err)
+	var drained error
+	var waiting sync.WaitGroup
+	if p.drain != drainNever {
+		waiting.Go(func() {
+			drained = p.waitDrained(working)
+			stop()
+		})
 	}
-	p.log.InfoContext(ctx, "worker started", "client_id", p.clientID, "queues", p.queues, "version", version(), "pool_size", p.poolSize)
-	var background sync.WaitGroup
-	background.Go(func() { p.deleteFinished(ctx) })
-	if p.drain == drainNever { // a run that is to end adds no work of its own
-		background.Go(func() { p.dispatcher.Run(ctx) })
-	}
-	drained := p.waitDrained(ctx)
-	p.log.InfoContext(ctx, "worker stopping", "client_id", p.clientID)
+	err := p.Run(working)
 	stop()
-	background.Wait()
-	if err := p.awaitStop(); err != nil {
-		return queue.Backlog{}, err
-	}
-	p.log.InfoContext(ctx, "worker stopped", "client_id", p.clientID,
-		"completed", p.tally.Completed.Load(), "cancelled", p.tally.Cancelled.Load(), "failed_attempts", p.tally.Failed.Load())
-	if drained != nil || p.drain == drainNever {
-		return queue.Backlog{}, drained
+	waiting.Wait()
+	if err != nil || drained != nil || p.drain == drainNever {
+		return queue.Backlog{}, errors.Join(err, drained)
 	}
 	return queue.Unfinished(context.WithoutCancel(ctx), p.pool, p.config)
-}
-
-// awaitStop waits for the client to end; a job that ignores its context cannot hold the process.
-func (p *workerProcess) awaitStop() error {
-	select {
-	case <-p.client.Stopped():
-		return nil
-	case <-time.After(p.softStop + p.hardStop):
-		return fmt.Errorf("jobs ignored their cancellation for --hard-stop %s; exiting without them, their attempts will be taken back", p.hardStop)
-	}
 }
 
 const (
@@ -173,22 +165,18 @@ const (
 
 // waitDrained returns when ctx ends or nothing is left of what drain asks for.
 func (p *workerProcess) waitDrained(ctx context.Context) error {
-	if p.drain == drainNever {
-		<-ctx.Done()
-		return nil
-	}
 	for {
-		done, err := p.isDrained(ctx)
-		if ctx.Err() != nil || done {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(drainPoll):
+		}
+		done, err := p.isDrained(ctx)
+		switch {
+		case ctx.Err() != nil || done:
+			return nil
+		case err != nil:
+			return err
 		}
 	}
 }

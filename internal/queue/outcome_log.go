@@ -32,7 +32,9 @@ func (l *outcomeLog) Work(ctx context.Context, job *rivertype.JobRow, work func(
 	noted := Completed()
 	panicked := true
 	var err error
+	l.tally.Running.Add(1)
 	defer func() {
+		l.tally.Running.Add(-1)
 		attrs := []any{"kind", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "took", time.Since(started)}
 		l.write(ctx, attrs, job.Attempt >= job.MaxAttempts, noted, err, panicked)
 	}()
@@ -75,6 +77,7 @@ func (l *outcomeLog) write(ctx context.Context, attrs []any, lastAttempt bool, n
 
 // Tally counts the outcomes of a worker process's attempts since it started.
 type Tally struct {
+	Running     atomic.Int64 // attempts in flight now
 	Completed   atomic.Int64
 	Cancelled   atomic.Int64 // by the worker or by a person
 	Failed      atomic.Int64 // an error, a time-out or a panic; the job is retried or discarded

@@ -47,8 +47,8 @@ type fencedDriver struct {
 	pilot *fencedPilot
 }
 
-func newFencedDriver(pool *pgxpool.Pool, log *slog.Logger) *fencedDriver {
-	return &fencedDriver{Driver: riverpgxv5.New(pool), pilot: &fencedPilot{log: log, undecoded: map[int64]time.Time{}}}
+func newFencedDriver(pool *pgxpool.Pool, log *slog.Logger, gate *gate) *fencedDriver {
+	return &fencedDriver{Driver: riverpgxv5.New(pool), pilot: &fencedPilot{log: log, gate: gate, undecoded: map[int64]time.Time{}}}
 }
 
 // PluginInit is part of River's seam; there is nothing to prepare.
@@ -60,16 +60,20 @@ func (d *fencedDriver) PluginPilot() riverpilot.Pilot { return d.pilot }
 // fencedPilot is River's standard pilot, except that it writes only outcomes of current attempts.
 type fencedPilot struct {
 	riverpilot.StandardPilot
-	log *slog.Logger
+	log  *slog.Logger
+	gate *gate
 
 	mu        sync.Mutex
 	undecoded map[int64]time.Time // attempts whose row River could not decode: no middleware runs for them
 }
 
-// JobGetAvailable fetches as River does and remembers the attempts that will fail unseen by middleware.
+// JobGetAvailable fetches as River does, while the gate is open, and remembers the attempts that will fail unseen by middleware.
 func (p *fencedPilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState,
 	params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
+	if !p.gate.isOpen() {
+		return &riverdriver.JobGetAvailableResult{}, nil
+	}
 	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
 	if err != nil || len(result.DecodeErrors) == 0 {
 		return result, err

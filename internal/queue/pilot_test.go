@@ -57,7 +57,7 @@ func TestPilot(t *testing.T) {
 	})
 	t.Run("the fenced pilot", func(t *testing.T) {
 		fenced = playOutcomes(t, func(pool *pgxpool.Pool) (riverdriver.Driver[pgx.Tx], []rivertype.Middleware) {
-			return newFencedDriver(pool, slog.New(slog.DiscardHandler)), []rivertype.Middleware{&attemptToken{}}
+			return newFencedDriver(pool, slog.New(slog.DiscardHandler), &gate{}), []rivertype.Middleware{&attemptToken{}}
 		})
 	})
 	ignored := []cmp.Option{

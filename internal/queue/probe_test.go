@@ -3,6 +3,7 @@ package queue_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -86,12 +87,7 @@ type probeProcess struct {
 func newProbeProcess(t *testing.T, pool *pgxpool.Pool, id string, slots int, work func(context.Context, *river.Job[probeArgs]) error) *probeProcess {
 	t.Helper()
 	p := &probeProcess{logged: &logBuffer{}}
-	registered := river.NewWorkers()
-	river.AddWorker(registered, &probeWorker{work: work})
-	p.config = queue.WorkerConfig{
-		ClientID: id, Queues: map[string]int{"probes": slots}, Workers: registered, Contracts: contracts,
-		SoftStop: 10 * time.Second, RescueAfter: time.Hour, Log: slog.New(slog.NewTextHandler(p.logged, nil)), Tally: &queue.Tally{},
-	}
+	p.config = probeConfig(id, slots, p.logged, work)
 	var err error
 	if p.client, err = queue.NewWorker(pool, p.config); err != nil {
 		t.Fatalf("NewWorker: %v", err)
@@ -101,6 +97,16 @@ func newProbeProcess(t *testing.T, pool *pgxpool.Pool, id string, slots int, wor
 	}
 	t.Cleanup(p.stop)
 	return p
+}
+
+// probeConfig works probes, slots of them at once.
+func probeConfig(id string, slots int, logged io.Writer, work func(context.Context, *river.Job[probeArgs]) error) queue.WorkerConfig {
+	registered := river.NewWorkers()
+	river.AddWorker(registered, &probeWorker{work: work})
+	return queue.WorkerConfig{
+		ClientID: id, Queues: map[string]int{"probes": slots}, Workers: registered, Contracts: contracts,
+		SoftStop: 10 * time.Second, RescueAfter: time.Hour, Log: slog.New(slog.NewTextHandler(logged, nil)), Tally: &queue.Tally{},
+	}
 }
 
 // stop returns once every outcome is written.

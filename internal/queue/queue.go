@@ -58,9 +58,13 @@ type WorkerConfig struct {
 	Log         *slog.Logger
 }
 
-// NewWorker returns the client of a worker process. It fetches only kinds it knows, so that old and new
-// builds share a queue during a deploy. Start it with a context whose end is the soft stop.
+// NewWorker returns the client of a worker process, without the heartbeat and the reaper of a Process. It
+// fetches only kinds it knows, so that old and new builds share a queue during a deploy.
 func NewWorker(pool *pgxpool.Pool, cfg WorkerConfig) (*river.Client[pgx.Tx], error) {
+	return newWorker(pool, cfg, &gate{}, false)
+}
+
+func newWorker(pool *pgxpool.Pool, cfg WorkerConfig, gate *gate, pollOnly bool) (*river.Client[pgx.Tx], error) {
 	longest := LongestTimeout(cfg.Contracts)
 	if cfg.RescueAfter <= longest {
 		return nil, fmt.Errorf("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", cfg.RescueAfter, longest)
@@ -69,13 +73,14 @@ func NewWorker(pool *pgxpool.Pool, cfg WorkerConfig) (*river.Client[pgx.Tx], err
 	for name, workers := range cfg.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: workers}
 	}
-	client, err := river.NewClient[pgx.Tx](newFencedDriver(pool, cfg.Log), &river.Config{
+	client, err := river.NewClient[pgx.Tx](newFencedDriver(pool, cfg.Log, gate), &river.Config{
 		ID:                          cfg.ClientID,
 		Queues:                      queues,
 		Workers:                     cfg.Workers,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           fetchPollInterval,
 		FetchOnlyKnownKinds:         true,
+		PollOnly:                    pollOnly,
 		JobTimeout:                  longest, // each kind sets its own; River rescues by the larger of the two
 		RescueStuckJobsAfter:        cfg.RescueAfter,
 		RetryPolicy:                 retryPolicy(cfg.Contracts),

@@ -5,6 +5,8 @@ package queue
 // from its jobs and orders.
 func SessionSettings() map[string]string {
 	return map[string]string{
+		// Short statements only: compiling one costs more than running it.
+		"jit": "off",
 		// A process frozen between two statements of a transaction.
 		"idle_in_transaction_session_timeout": "10s",
 		// A statement that nobody waits for any more. Cancelling it is not enough: the driver's

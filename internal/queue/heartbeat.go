@@ -1,0 +1,333 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"backoffice/internal/postgres"
+)
+
+// Why a worker process must end although nobody asked it to.
+var (
+	// ErrDeclaredDead means that another process declared this one dead: its jobs run elsewhere.
+	ErrDeclaredDead = errors.New("declared dead")
+	// ErrLifeUnproven means that the process could not prove that it lives for longer than its self-limit.
+	ErrLifeUnproven = errors.New("life unproven")
+	// ErrReadOnly means that the process's Postgres takes no writes any more, as after a failover.
+	ErrReadOnly = errors.New("postgres is read-only")
+)
+
+// Liveness says how a process proves that it lives and from when it counts as dead.
+type Liveness struct {
+	Beat      time.Duration // between two heartbeats
+	DeadAfter time.Duration // the limit: a process whose last heartbeat is older is dead to the others
+	SelfLimit time.Duration // a process that cannot prove it lives for this long ends itself; below DeadAfter
+}
+
+// DefaultLiveness suits a network without long pauses.
+var DefaultLiveness = Liveness{Beat: time.Second, DeadAfter: 10 * time.Second, SelfLimit: 5 * time.Second}
+
+// heartbeat keeps the row and the lock by which others see that the process lives. It runs on a
+// connection of its own, which holds the lock: when the process dies, so does the connection.
+type heartbeat struct {
+	cfg  ProcessConfig
+	pool *pgxpool.Pool
+	gate *gate
+	log  *slog.Logger
+	reap *reaper
+
+	conn    *pgx.Conn // holds the lock; nil with PollOnly
+	session time.Time // when the session of conn began, by the database's clock
+	steady  time.Time // since when beats follow each other without a break
+
+	begun time.Time
+	last  atomic.Int64 // when the last good beat was sent, in nanoseconds after begun
+	stops atomic.Bool  // the process is stopping
+}
+
+const registerSQL = `
+insert /* queue.register */ into worker_processes (client_id, host, pid, version, queues, poll_only, started_at, beat_at)
+values ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())`
+
+// register takes the lock and makes the row. Nobody judges the process before both are there.
+func (h *heartbeat) register(ctx context.Context) error {
+	h.begun = time.Now()
+	h.steady = h.begun
+	host, _ := os.Hostname() // "" is as good as any
+	row := []any{h.cfg.ClientID, host, os.Getpid(), h.cfg.Version, h.cfg.queueNames(), h.cfg.PollOnly}
+	if h.cfg.PollOnly {
+		if _, err := h.pool.Exec(ctx, registerSQL, row...); err != nil {
+			return fmt.Errorf("register worker process %s: %w", h.cfg.ClientID, err)
+		}
+		return nil
+	}
+	if err := h.connect(ctx); err != nil {
+		return fmt.Errorf("register worker process %s: %w", h.cfg.ClientID, err)
+	}
+	if err := h.lock(ctx, h.conn); err != nil {
+		return fmt.Errorf("register worker process %s: %w", h.cfg.ClientID, err)
+	}
+	if _, err := h.conn.Exec(ctx, registerSQL, row...); err != nil {
+		return fmt.Errorf("register worker process %s: %w", h.cfg.ClientID, err)
+	}
+	return nil
+}
+
+// connect opens the connection that holds the lock and notes when its session began.
+func (h *heartbeat) connect(ctx context.Context) error {
+	conn, err := pgx.ConnectConfig(ctx, h.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return err
+	}
+	const sql = `select /* queue.connect */ backend_start from pg_stat_activity where pid = pg_backend_pid()`
+	if err := conn.QueryRow(ctx, sql).Scan(&h.session); err != nil {
+		_ = conn.Close(ctx)
+		return err
+	}
+	h.conn = conn
+	return nil
+}
+
+const lockSQL = `select /* queue.lock */ pg_try_advisory_lock(hashtextextended('backoffice worker ' || $1, 0))`
+
+var errLockTaken = errors.New("another session holds the lock of this process")
+
+func (h *heartbeat) lock(ctx context.Context, db postgres.DB) error {
+	var taken bool
+	if err := db.QueryRow(ctx, lockSQL, h.cfg.ClientID).Scan(&taken); err != nil {
+		return err
+	}
+	if !taken {
+		return errLockTaken
+	}
+	return nil
+}
+
+// run beats until ctx ends, and answers nil, or until the process must end, and answers why.
+func (h *heartbeat) run(ctx context.Context) error {
+	defer h.disconnect()
+	for beats := 1; ; beats++ {
+		err := h.pause(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = h.beat(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			err = h.recover(ctx, err)
+		}
+		if err == nil && beats%probeEvery == 0 {
+			err = h.probePool(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			h.gate.close()
+			return err
+		}
+	}
+}
+
+// disconnect lets go of the lock.
+func (h *heartbeat) disconnect() {
+	if h.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackWithin)
+	defer cancel()
+	_ = h.conn.Close(ctx) // the lock goes with the session however it ends
+}
+
+// pause waits for the next beat. It reads the connection meanwhile, so that its end is seen at once.
+func (h *heartbeat) pause(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.reap.nextLook(h.cfg.Liveness.Beat))
+	defer cancel()
+	if h.conn == nil {
+		<-ctx.Done()
+		return nil
+	}
+	for {
+		_, err := h.conn.WaitForNotification(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+const beatSQL = `
+update /* queue.beat */ worker_processes
+   set beat_at = clock_timestamp(),
+       stopping_at = case when $2 then coalesce(stopping_at, clock_timestamp()) end
+ where client_id = $1
+   and declared_dead_at is null`
+
+// beat proves that the process lives, and looks at the others by the same trip.
+func (h *heartbeat) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Liveness.SelfLimit/2)
+	defer cancel()
+	sent := time.Since(h.begun)
+	batch := &pgx.Batch{}
+	var alive bool
+	batch.Queue(beatSQL, h.cfg.ClientID, h.stops.Load()).Exec(func(tag pgconn.CommandTag) error {
+		alive = tag.RowsAffected() == 1
+		return nil
+	})
+	var looked []suspect
+	if time.Since(h.steady) >= h.cfg.Liveness.DeadAfter {
+		h.reap.queueLook(batch, h.session, &looked)
+	}
+	var db postgres.DB = h.pool
+	if h.conn != nil {
+		db = h.conn
+	}
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return readOnly(err)
+	}
+	if !alive {
+		return ErrDeclaredDead
+	}
+	h.last.Store(int64(sent))
+	h.reap.judge(looked)
+	return nil
+}
+
+// age is how long ago the last good beat was sent.
+func (h *heartbeat) age() time.Duration { return time.Since(h.begun) - time.Duration(h.last.Load()) }
+
+const retryEvery = 100 * time.Millisecond
+
+// recover stops fetching and tries, until the self-limit, to prove again that the process lives. It goes
+// on only once it holds the lock and has seen that nobody declared it dead.
+func (h *heartbeat) recover(ctx context.Context, cause error) error {
+	if errors.Is(cause, ErrDeclaredDead) || errors.Is(cause, ErrReadOnly) {
+		return cause
+	}
+	h.gate.close()
+	h.log.WarnContext(ctx, "heartbeat lost", "client_id", h.cfg.ClientID, "error", cause)
+	for {
+		if h.age() > h.cfg.Liveness.SelfLimit {
+			return h.lastWord(ctx, cause)
+		}
+		err := h.reclaim(ctx)
+		switch {
+		case err == nil:
+			h.gate.open()
+			h.log.InfoContext(ctx, "heartbeat regained", "client_id", h.cfg.ClientID)
+			return nil
+		case ctx.Err() != nil, errors.Is(err, ErrDeclaredDead), errors.Is(err, ErrReadOnly):
+			return err
+		}
+		cause = err
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+// lastWord says why the process ends: whoever froze for long finds that it was declared dead meanwhile.
+func (h *heartbeat) lastWord(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var dead bool
+	const sql = `select /* queue.lastWord */ declared_dead_at is not null from worker_processes where client_id = $1`
+	if err := h.pool.QueryRow(ctx, sql, h.cfg.ClientID).Scan(&dead); err == nil && dead {
+		return ErrDeclaredDead
+	}
+	return fmt.Errorf("%w for %s: %w", ErrLifeUnproven, h.cfg.Liveness.SelfLimit, cause)
+}
+
+const ownRowSQL = `
+select /* queue.reclaim */ declared_dead_at is null
+  from worker_processes
+ where client_id = $1
+   for update`
+
+// reclaim takes the lock with a new connection and beats, in one transaction that holds the process's
+// row: a reaper that is about to declare it dead comes before or after, never in between.
+func (h *heartbeat) reclaim(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, max(h.cfg.Liveness.SelfLimit-h.age(), retryEvery))
+	defer cancel()
+	sent := time.Since(h.begun)
+	if h.cfg.PollOnly {
+		h.steady = time.Now()
+		return h.beat(ctx)
+	}
+	if err := h.reconnect(ctx); err != nil {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, h.conn, func(tx pgx.Tx) error {
+		var alive bool
+		err := tx.QueryRow(ctx, ownRowSQL, h.cfg.ClientID).Scan(&alive)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && !alive {
+			return ErrDeclaredDead
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.lock(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, beatSQL, h.cfg.ClientID, h.stops.Load())
+		return err
+	})
+	if err != nil {
+		return readOnly(err)
+	}
+	h.last.Store(int64(sent))
+	h.steady = time.Now()
+	return nil
+}
+
+// reconnect replaces the connection and ends what the server may still keep of the old one, such as the
+// lock, when the network lost it.
+func (h *heartbeat) reconnect(ctx context.Context) error {
+	old := h.conn.PgConn().PID()
+	_ = h.conn.Close(ctx) // it is broken
+	if err := h.connect(ctx); err != nil {
+		return err
+	}
+	const sql = `select /* queue.reconnect */ pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and application_name = $2 and pid <> pg_backend_pid()`
+	_, err := h.conn.Exec(ctx, sql, int32(old), h.cfg.ClientID)
+	return err
+}
+
+// probeEvery is how many beats lie between two probes of the pool.
+const probeEvery = 5
+
+// probePool finds a pool that a failover has left on a server that takes no writes, while the heartbeat's
+// own connection may have gone to the new one. A pool that is merely busy proves nothing.
+func (h *heartbeat) probePool(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Liveness.Beat)
+	defer cancel()
+	var reading bool
+	const sql = `select /* queue.probePool */ pg_is_in_recovery() or current_setting('transaction_read_only')::boolean`
+	if err := h.pool.QueryRow(ctx, sql).Scan(&reading); err == nil && reading {
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// readOnly recognises the error of a server that takes no writes.
+func readOnly(err error) error {
+	const readOnlyTransaction = "25006"
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == readOnlyTransaction {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return err
+}
