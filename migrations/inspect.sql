@@ -209,3 +209,53 @@ select schedule.name, schedule.kind, schedule.spec, schedule.timezone, schedule.
  order by schedule.name;
 
 comment on view inspect.schedules is 'The timetable: when each schedule runs next, and what became of its last tick.';
+
+-- A process holds an advisory lock for as long as one connection of its own lives; pg_locks shows the
+-- key as two halves of 32 bits. Who beats is well; who does not is judged by the lock: still held, the
+-- process is there and stands still (a stopped process, a host that swaps). Ages are of this moment:
+-- now() would stand still in the transaction of somebody who looks again and again.
+create view inspect.workers as
+with held as materialized (
+  select classid, objid
+    from pg_locks
+   where locktype = 'advisory'
+     and objsubid = 1
+     and granted
+     and database = (select oid from pg_database where datname = current_database())
+),
+running as (
+  select attempted_by[array_upper(attempted_by, 1)] as client_id, count(*) as jobs
+    from river_job
+   where state = 'running'
+   group by 1
+),
+crashed as (
+  select last_client_id as client_id, count(*) as jobs
+    from job_crashes
+   group by 1
+)
+select process.client_id,
+       case
+         when process.declared_dead_at is not null then 'dead'
+         when beat.age > interval '10 seconds' and not process.poll_only and exists (
+              select
+                from held
+               where held.classid::bigint = (lock.key >> 32) & 4294967295
+                 and held.objid::bigint = lock.key & 4294967295) then 'frozen'
+         when beat.age > interval '10 seconds' then 'silent'
+         when process.stopping_at is not null then 'stopping'
+         else 'alive'
+       end as condition,
+       process.host, process.pid, process.version, to_json(process.queues) as queues,
+       coalesce(running.jobs, 0) as running_jobs,
+       date_trunc('milliseconds', beat.age) as last_beat_age,
+       process.started_at, process.stopping_at, process.declared_dead_at,
+       coalesce(crashed.jobs, 0) as crashed_jobs -- whose latest crash was the death of this process
+  from worker_processes process
+ cross join lateral (select greatest(statement_timestamp() - process.beat_at, interval '0') as age) beat
+ cross join lateral (select hashtextextended('backoffice worker ' || process.client_id, 0) as key) lock
+  left join running using (client_id)
+  left join crashed using (client_id)
+ order by process.started_at desc, process.client_id;
+
+comment on view inspect.workers is 'One row per worker process: alive, stopping, frozen, silent or dead, and what it works.';

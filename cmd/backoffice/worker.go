@@ -58,6 +58,8 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "discard a job after this many processes have died while they ran it"},
 			&cli.BoolFlag{Name: "poll-only", EnvVars: []string{"BACKOFFICE_POLL_ONLY"},
 				Usage: "use neither LISTEN nor session locks, for a pooler in transaction mode; jobs start up to a second later"},
+			&cli.StringFlag{Name: "health-addr", EnvVars: []string{"BACKOFFICE_HEALTH_ADDR"},
+				Usage: "serve /livez and /readyz on this `ADDRESS`, such as :8081 (default: nowhere)"},
 			&cli.BoolFlag{Name: "once", EnvVars: []string{"BACKOFFICE_ONCE"},
 				Usage: "exit when no job of the queues is due or running here"},
 			&cli.BoolFlag{Name: "until-empty", EnvVars: []string{"BACKOFFICE_UNTIL_EMPTY"},
@@ -87,7 +89,12 @@ func runWorker(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	stopHealth, err := process.serveHealth(c.Context)
+	if err != nil {
+		return err
+	}
 	left, err := process.run(c.Context)
+	stopHealth()
 	if err != nil || settings.drain == drainNever {
 		return err
 	}
@@ -144,6 +151,7 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		liveness:        queue.Liveness{Beat: c.Duration("heartbeat"), DeadAfter: c.Duration("dead-after"), SelfLimit: c.Duration("self-limit")},
 		pollOnly:        c.Bool("poll-only"),
 		maxCrashRescues: c.Int("max-crash-rescues"),
+		healthAddr:      c.String("health-addr"),
 	}
 	switch {
 	case c.Bool("until-empty"):

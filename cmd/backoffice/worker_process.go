@@ -18,6 +18,8 @@ import (
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/telemetry"
+	"backoffice/migrations"
 	"backoffice/periodic"
 	"backoffice/workers"
 )
@@ -76,8 +78,8 @@ func (s workerSettings) checkServer(ctx context.Context, pool *pgxpool.Pool) err
 	if err != nil {
 		return err
 	}
-	if s.poolSize > limit {
-		return fmt.Errorf("--pool-size %d exceeds the %d connections the server grants (max_connections less the reserved); lower the queues' workers or raise max_connections", s.poolSize, limit)
+	if s.poolSize >= limit { // the heartbeat has a connection of its own
+		return fmt.Errorf("--pool-size %d, plus 1 for the heartbeat, exceeds the %d connections the server grants (max_connections less the reserved); lower the queues' workers or raise max_connections", s.poolSize, limit)
 	}
 	return nil
 }
@@ -135,6 +137,35 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 		return nil, err
 	}
 	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(), time.Now())
+}
+
+// serveHealth answers for the process on --health-addr, also while it stops, until the function it
+// returns is called.
+func (p *workerProcess) serveHealth(ctx context.Context) (stop func(), err error) {
+	if p.healthAddr == "" {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	addr, done, err := telemetry.Serve(ctx, p.healthAddr, &telemetry.Health{Live: p.Live, Ready: p.ready}, p.log)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	p.log.InfoContext(ctx, "health served", "address", addr)
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			p.log.WarnContext(ctx, "health not served to the end", "error", err)
+		}
+	}, nil
+}
+
+// ready answers nil while the process can work: what Process says, and the schema of this build.
+func (p *workerProcess) ready(ctx context.Context) error {
+	if err := p.Ready(ctx); err != nil {
+		return err
+	}
+	return migrations.Check(ctx, p.pool)
 }
 
 // run works until ctx ends or, when told to drain, until nothing is left, and answers what is left.

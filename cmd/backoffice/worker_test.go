@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
@@ -29,7 +33,7 @@ func TestWorkerRefusesSettingsThatCannotWork(t *testing.T) {
 		{"--queue orders=many", exitUsage, []string{"--queue orders", `"many"`}},
 		{"--queue orders --queue orders=3", exitUsage, []string{"--queue orders is given twice"}},
 		{"--queue orders=10 --pool-size 8", exitUsage, []string{"--pool-size 8 is below 16 (--queue orders=10, plus 6)"}},
-		{"--queue orders=5000", exitFailed, []string{"--pool-size 5006 exceeds", "max_connections"}},
+		{"--queue orders=5000", exitFailed, []string{"--pool-size 5006, plus 1 for the heartbeat, exceeds", "max_connections"}},
 		{"--rescue-after 1m", exitUsage, []string{"--rescue-after 1m0s must exceed"}},
 		{"--soft-stop 0s", exitUsage, []string{"--soft-stop 0s"}},
 	} {
@@ -260,5 +264,44 @@ func TestInsertedBySQLIsProcessedWithoutAnyCommand(t *testing.T) {
 	s.json(&schedules, "inspect", "schedules")
 	if len(schedules) != 1 || schedules[0].LastOutcome != "enqueued" || !schedules[0].Next.After(time.Now()) {
 		t.Errorf("schedules = %+v, want the tick in the ledger and the next one to come", schedules)
+	}
+}
+
+func TestHealthTellsTheStatesOfAWorker(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	worker := process(t, "worker", "--database-url", s.url, "--health-addr", "127.0.0.1:0", "--log-format", "json")
+	stderr, err := worker.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	logs := bufio.NewScanner(stderr)
+	var line struct {
+		Address string `json:"address"`
+	}
+	seen := strings.Split(strings.TrimSpace(readUntil(logs, `"health served"`)), "\n")
+	if err := json.Unmarshal([]byte(seen[len(seen)-1]), &line); err != nil || line.Address == "" {
+		t.Fatalf("no address in %q: %v", seen, err)
+	}
+	go io.Copy(io.Discard, stderr) //nolint:errcheck // ends with the program
+	ask := func(path string) (int, string) {
+		answer, err := http.Get("http://" + line.Address + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(body)
+	}
+	pgtest.Eventually(t, "the worker is ready", func() (bool, error) { code, _ := ask("/readyz"); return code == http.StatusOK, nil })
+	if code, body := ask("/livez"); code != http.StatusOK {
+		t.Errorf("/livez = %d %s", code, body)
+	}
+	s.exec(`delete from backoffice_migrations where name like '005%'`)
+	if code, body := ask("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "backoffice migrate up") {
+		t.Errorf("/readyz with an old schema = %d %s", code, body)
 	}
 }
