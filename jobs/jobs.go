@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -126,10 +127,47 @@ func Decode[T Args](encoded []byte) (river.JobArgs, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("args: something follows the JSON object")
 	}
+	if err := checkNames(encoded, reflect.TypeFor[T]()); err != nil {
+		return nil, err
+	}
 	if err := args.Validate(); err != nil {
 		return nil, err
 	}
 	return args, nil
+}
+
+// checkNames refuses what encoding/json lets pass: a field in other letters than its name, of which
+// one of two spellings would win, and a field given twice.
+func checkNames(encoded []byte, args reflect.Type) error {
+	known := map[string]bool{}
+	for i := range args.NumField() {
+		name, _, _ := strings.Cut(args.Field(i).Tag.Get("json"), ",")
+		known[name] = true
+	}
+	dec := json.NewDecoder(bytes.NewReader(encoded))
+	if _, err := dec.Token(); err != nil { // the opening brace
+		return decodeError(err)
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return decodeError(err)
+		}
+		name, _ := token.(string)
+		switch {
+		case !known[name]:
+			return fmt.Errorf("args: unknown field %q", name)
+		case seen[name]:
+			return fmt.Errorf("args: field %q is given twice", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return decodeError(err)
+		}
+	}
+	return nil
 }
 
 // decodeError turns encoding/json's errors into sentences about args.

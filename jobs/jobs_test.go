@@ -39,6 +39,9 @@ func TestDecodeRefusesByName(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, args, want string }{
 		{"an unknown field", `{"order_id": 1, "colour": "red"}`, `args: unknown field "colour"`},
+		{"a field in other letters", `{"Order_ID": 1}`, `args: unknown field "Order_ID"`},
+		{"a field given twice", `{"order_id": 1, "order_id": 2}`, `args: field "order_id" is given twice`},
+		{"null", `null`, `args: field "order_id" wants the id of an order, not 0`},
 		{"a wrong type", `{"order_id": "1"}`, `args: field "order_id" wants int64, not a JSON string`},
 		{"a fraction", `{"order_id": 1.5}`, `args: field "order_id" wants int64, not a JSON number 1.5`},
 		{"no object", `[1]`, `args: wants a JSON object, got array`},
@@ -78,10 +81,11 @@ func TestRetryDoublesUpToItsLimit(t *testing.T) {
 			}
 		}
 	}
-	if got, want := retry.String(), "1s 2s 4s, then 5s, each ±20%"; got != want {
-		t.Errorf("String = %q, want %q", got, want)
-	}
-	if got, want := (jobs.Retry{First: time.Hour, Max: time.Hour}).String(), "1h, ±20%"; got != want {
-		t.Errorf("String = %q, want %q", got, want)
+	for attempts, want := range map[int]string{
+		1: "none", 2: "1s, each ±20%", 4: "1s 2s 4s, each ±20%", 5: "1s 2s 4s 5s, each ±20%", 9: "1s 2s 4s, then 5s, each ±20%",
+	} {
+		if got := retry.Waits(attempts); got != want {
+			t.Errorf("Waits(%d) = %q, want %q", attempts, got, want)
+		}
 	}
 }

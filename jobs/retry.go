@@ -38,16 +38,19 @@ func (r Retry) Wait(attempt int) time.Duration {
 	return shortest + time.Duration(rand.Int64N(int64(longest-shortest)+1))
 }
 
-// String lists the waits until Max is reached: "1s 2s 4s, then 5s, each ±20%".
-func (r Retry) String() string {
+// Waits lists the waits between the given number of attempts: "1s 2s 4s, then 5s, each ±20%".
+func (r Retry) Waits(attempts int) string {
 	var waits []string
-	for attempt := 1; r.Nominal(attempt) < r.Max; attempt++ {
+	for attempt := 1; attempt < attempts; attempt++ {
+		if attempt > 1 && r.Nominal(attempt) == r.Nominal(attempt+1) && attempt+1 < attempts {
+			return fmt.Sprintf("%s, then %s, each ±%.0f%%", strings.Join(waits, " "), short(r.Max), retryJitter*100)
+		}
 		waits = append(waits, short(r.Nominal(attempt)))
 	}
 	if len(waits) == 0 {
-		return fmt.Sprintf("%s, ±%.0f%%", short(r.Max), retryJitter*100)
+		return "none"
 	}
-	return fmt.Sprintf("%s, then %s, each ±%.0f%%", strings.Join(waits, " "), short(r.Max), retryJitter*100)
+	return fmt.Sprintf("%s, each ±%.0f%%", strings.Join(waits, " "), retryJitter*100)
 }
 
 // short drops the zero parts of a duration: 5m rather than 5m0s.

@@ -2,28 +2,30 @@
 
 create table customers (
   id         bigint      generated always as identity primary key,
-  number     text        unique, -- the shop's own number; null for a guest
+  number     text        unique check (octet_length(number) between 1 and 200), -- the shop's own number; null for a guest
   name       text,
   email      text,
   created_at timestamptz not null default now()
 );
 
 create table products (
-  sku         text collate "C" primary key check (sku <> ''), -- compared byte for byte: 85123A is not 85123a
+  sku         text collate "C" primary key check (octet_length(sku) between 1 and 200), -- what an index can hold; compared byte for byte: 85123A is not 85123a
   description text    not null default '',
   on_hand     integer constraint products_never_oversold check (on_hand >= 0) -- null: stock is not tracked
 );
 
 create table orders (
   id          bigint      generated always as identity primary key,
-  number      text        not null unique default gen_random_uuid()::text,
+  number      text        not null unique default gen_random_uuid()::text check (octet_length(number) between 1 and 200),
   kind        text        not null default 'sale'   check (kind in ('sale', 'credit', 'adjustment')),
   status      text        not null default 'placed' check (status in ('placed', 'awaiting_stock', 'processed', 'rejected', 'cancelled')),
   customer_id bigint      references customers,
   country     text,                            -- of this order: a customer may have several
   currency    text        not null default 'GBP' check (currency ~ '^[A-Z]{3}$'),
-  placed_at   timestamptz not null default now(),
-  created_at  timestamptz not null default now(), -- when the row came in; an imported order was placed long before
+  placed_at   timestamptz not null default now()
+              check (placed_at >= '0001-01-01 00:00Z' and placed_at < '10000-01-01 00:00Z'), -- no infinity: what programs can read
+  created_at  timestamptz not null default now()
+              check (created_at >= '0001-01-01 00:00Z' and created_at < '10000-01-01 00:00Z'), -- when the row came in; an imported order was placed long before
   enqueued    boolean     not null default false, -- true once its process_order job was inserted, in the same transaction
   reason      text                                -- why it was rejected or cancelled
 );
@@ -36,7 +38,7 @@ create table order_lines (
   order_id    bigint        not null references orders,
   line_no     integer       not null check (line_no > 0),
   line_kind   text          not null default 'item' check (line_kind in ('item', 'gift', 'write_off', 'adjustment')),
-  sku         text collate "C" not null check (sku <> ''), -- no foreign key: a sku without a product is an untracked one
+  sku         text collate "C" not null check (octet_length(sku) between 1 and 200), -- no foreign key: a sku without a product is an untracked one
   description text,
   quantity    integer       not null, -- below zero in credits and write-offs
   unit_price  numeric(14,4) not null,

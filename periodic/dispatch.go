@@ -20,8 +20,9 @@ type Dispatcher struct {
 	Pool   *pgxpool.Pool
 	Jobs   jobs.Enqueuer
 	Decode func(kind string, args []byte) (river.JobArgs, error)
-	Now    func() time.Time
 	Log    *slog.Logger
+
+	Now func() time.Time // a test's clock; nil: the database's, which all processes share
 }
 
 // longestSleep bounds how late a schedule is noticed that somebody changed or added meanwhile.
@@ -37,8 +38,8 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			return
 		case err != nil:
 			d.Log.ErrorContext(ctx, "timetable not dispatched", "error", err)
-		case !next.IsZero():
-			sleep = min(max(next.Sub(d.Now()), 0), longestSleep)
+		case next >= 0:
+			sleep = min(max(next, 0), longestSleep)
 		}
 		select {
 		case <-ctx.Done():
@@ -49,14 +50,17 @@ func (d *Dispatcher) Run(ctx context.Context) {
 }
 
 const nextTickSQL = `
-select /* periodic.Dispatch */ min(next_run_at)
+select /* periodic.Dispatch */ min(next_run_at) - coalesce($2::timestamptz, clock_timestamp())
   from schedules
  where paused_at is null
    and name <> all($1)`
 
-// Dispatch enqueues every tick that is due and answers when the next one will be, zero if none. A
-// schedule that cannot be dispatched, by its spec or its args, is logged and holds up no other.
-func (d *Dispatcher) Dispatch(ctx context.Context) (time.Time, error) {
+// none is Dispatch's answer when no tick is to come.
+const none = time.Duration(-1)
+
+// Dispatch enqueues every tick that is due and answers how long it is until the next one, below zero if
+// there is none. A schedule that cannot be dispatched, by its spec or its args, is logged and holds up no other.
+func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 	broken := []string{}
 	for {
 		var name string
@@ -70,16 +74,16 @@ func (d *Dispatcher) Dispatch(ctx context.Context) (time.Time, error) {
 			d.Log.ErrorContext(ctx, "schedule not dispatched", "schedule", bad.name, "error", bad.cause)
 			broken = append(broken, bad.name)
 		case err != nil:
-			return time.Time{}, err
+			return none, err
 		case name == "":
-			var next *time.Time
-			if err := d.Pool.QueryRow(ctx, nextTickSQL, broken).Scan(&next); err != nil {
-				return time.Time{}, fmt.Errorf("read the next tick: %w", err)
+			var left *time.Duration
+			if err := d.Pool.QueryRow(ctx, nextTickSQL, broken, d.clock()).Scan(&left); err != nil {
+				return none, fmt.Errorf("read the next tick: %w", err)
 			}
-			if next == nil {
-				return time.Time{}, nil
+			if left == nil {
+				return none, nil
 			}
-			return *next, nil
+			return max(*left, 0), nil
 		}
 	}
 }
@@ -90,13 +94,14 @@ type badScheduleError struct {
 	cause error
 }
 
+func (e *badScheduleError) Unwrap() error { return e.cause }
 func (e *badScheduleError) Error() string { return fmt.Sprintf("schedule %q: %v", e.name, e.cause) }
 
 const claimSQL = `
-select /* periodic.claim */ name, kind, args, spec, catch_up, next_run_at
+select /* periodic.claim */ name, kind, args, spec, catch_up, next_run_at, coalesce($1::timestamptz, now())
   from schedules
  where paused_at is null
-   and next_run_at <= $1
+   and next_run_at <= coalesce($1::timestamptz, now())
    and name <> all($2)
  order by next_run_at, name
  limit 1
@@ -109,12 +114,21 @@ select $1, tick_at, 'skipped'
 
 const ranSQL = `
 insert /* periodic.claim */ into schedule_runs (schedule, tick_at, job_id, outcome)
-values ($1, $2, $3, 'enqueued')`
+values ($1, $2, $3, $4)`
 
 const advanceSQL = `
 update /* periodic.claim */ schedules
    set next_run_at = $2
  where name = $1`
+
+// clock is the instant to go by, nil for the database's own.
+func (d *Dispatcher) clock() *time.Time {
+	if d.Now == nil {
+		return nil
+	}
+	now := d.Now()
+	return &now
+}
 
 // claim settles one due schedule: its jobs, their ledger rows and its next tick, in one transaction.
 // The ledger's key refuses a tick that was settled before. It answers "" when nothing is due.
@@ -122,9 +136,8 @@ func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx, broken []string) (str
 	var name, kind, spec string
 	var encoded []byte
 	var policy CatchUp
-	var tick time.Time
-	now := d.Now()
-	err := tx.QueryRow(ctx, claimSQL, now, broken).Scan(&name, &kind, &encoded, &spec, &policy, &tick)
+	var tick, now time.Time
+	err := tx.QueryRow(ctx, claimSQL, d.clock(), broken).Scan(&name, &kind, &encoded, &spec, &policy, &tick, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
@@ -145,7 +158,11 @@ func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx, broken []string) (str
 		if err != nil {
 			return "", &badScheduleError{name, fmt.Errorf("enqueue tick %s: %w", at.Format(time.RFC3339), err)}
 		}
-		if _, err := tx.Exec(ctx, ranSQL, name, at, job.Job.ID); err != nil {
+		outcome := "enqueued"
+		if job.UniqueSkippedAsDuplicate { // the job of an earlier tick is not finished: this one adds none
+			outcome = "skipped"
+		}
+		if _, err := tx.Exec(ctx, ranSQL, name, at, job.Job.ID, outcome); err != nil {
 			return "", fmt.Errorf("record tick %s of schedule %q: %w", at.Format(time.RFC3339), name, err)
 		}
 	}

@@ -40,6 +40,12 @@ const ticksPerClaim = 1000
 // due sorts the ticks from the given one up to now into those to run and those to skip, at most
 // ticksPerClaim of them, and answers the first tick that is left.
 func due(schedule river.PeriodicSchedule, policy CatchUp, tick, now time.Time) (run, skip []time.Time, next time.Time) {
+	if every, fixed := schedule.(Every); fixed && policy != CatchUpAll {
+		// After a long pause the ledger tells of the last missed ticks only: a year of them says no more.
+		if earliest := now.Add(-ticksPerClaim * time.Duration(every)); tick.Before(earliest) {
+			tick = every.Next(earliest)
+		}
+	}
 	for n := 0; n < ticksPerClaim && !tick.After(now); n++ {
 		following := schedule.Next(tick)
 		latest := following.After(now)

@@ -25,7 +25,15 @@ values ($1, $2, $3, $4, $5, true, $6)
 
 // Sync brings the built-in rows of schedules in step with the program. Rows that operators paused stay
 // paused; rows it does not know stay untouched.
-func Sync(ctx context.Context, db postgres.DB, entries []Entry, now time.Time) error {
+func Sync(ctx context.Context, db postgres.DB, entries []Entry) error {
+	var now time.Time // the clock that the ticks go by
+	if err := db.QueryRow(ctx, `select /* periodic.Sync */ now()`).Scan(&now); err != nil {
+		return fmt.Errorf("sync schedules: %w", err)
+	}
+	return syncAt(ctx, db, entries, now)
+}
+
+func syncAt(ctx context.Context, db postgres.DB, entries []Entry, now time.Time) error {
 	for _, e := range entries {
 		schedule, err := ParseSpec(e.Spec)
 		if err != nil {

@@ -2,7 +2,10 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -21,7 +24,7 @@ type ProcessOrderWorker struct {
 // Work processes the order. An order that waits for stock completes its job: whatever raises the stock
 // enqueues it again.
 func (w *ProcessOrderWorker) Work(ctx context.Context, job *river.Job[jobs.ProcessOrderArgs]) error {
-	return queue.InJobTx(ctx, w.Pool, job.JobRow, func(tx pgx.Tx) (queue.Outcome, error) {
+	err := queue.InJobTx(ctx, w.Pool, job.JobRow, func(tx pgx.Tx) (queue.Outcome, error) {
 		answers, err := order.Process(ctx, tx, w.Jobs, []int64{job.Args.OrderID}, w.Now())
 		if err != nil {
 			return queue.Outcome{}, err
@@ -35,4 +38,11 @@ func (w *ProcessOrderWorker) Work(ctx context.Context, job *river.Job[jobs.Proce
 			return queue.Cancelled(fmt.Sprintf("%s: %s", answer.Status, answer.Reason)), nil
 		}
 	})
+	if errors.Is(err, order.ErrBusy) {
+		return river.JobSnooze(busyPause + rand.N(busyPause)) // waiting is no failure: it costs no attempt
+	}
+	return err
 }
+
+// busyPause is the shortest pause of an order whose products others hold.
+const busyPause = time.Second

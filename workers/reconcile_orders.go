@@ -31,7 +31,11 @@ func (w *ReconcileOrdersWorker) Work(ctx context.Context, _ *river.Job[jobs.Reco
 	for {
 		var enqueued int
 		err := postgres.InTx(ctx, w.Pool, func(tx pgx.Tx) (err error) {
-			enqueued, err = order.EnqueueMissed(ctx, tx, w.Jobs, w.Now().Add(-reconcileAfter), reconcileBatch)
+			var now time.Time // the clock by which created_at was written
+			if err := tx.QueryRow(ctx, `select /* workers.ReconcileOrders */ now()`).Scan(&now); err != nil {
+				return err
+			}
+			enqueued, err = order.EnqueueMissed(ctx, tx, w.Jobs, now.Add(-reconcileAfter), reconcileBatch)
 			return err
 		})
 		if err != nil {

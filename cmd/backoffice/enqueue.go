@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,7 +191,7 @@ func enqueueOne(c *cli.Context, pool *pgxpool.Pool, request jobRequest) error {
 	}
 	job := inserted.Job
 	if c.Bool("wait") {
-		if job, err = waitFinal(c.Context, client, job.ID); err != nil {
+		if job, err = waitFinal(c, client, job.ID); err != nil {
 			return err
 		}
 	}
@@ -221,10 +219,15 @@ func printEnqueued(c *cli.Context, job enqueuedJob) error {
 	return printf(c, "job %d of kind %s in queue %s is %s%s\n", job.JobID, job.Kind, job.Queue, job.State, note)
 }
 
-const waitPoll = 100 * time.Millisecond
+const (
+	waitPoll = 100 * time.Millisecond
+	// waitQuietly is how long --wait says nothing about a job that nobody fetches.
+	waitQuietly = 5 * time.Second
+)
 
 // waitFinal answers the job once it is completed, cancelled or discarded.
-func waitFinal(ctx context.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
+func waitFinal(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
+	ctx, hint := c.Context, time.After(waitQuietly)
 	for {
 		job, err := client.JobGet(ctx, id)
 		if err != nil {
@@ -236,7 +239,11 @@ func waitFinal(ctx context.Context, client *river.Client[pgx.Tx], id int64) (*ri
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("job %d is still %s; it goes on without this command", id, job.State), ctx.Err())
+			return nil, fmt.Errorf("job %d is still %s; it goes on without this command", id, job.State)
+		case <-hint:
+			if job.State == rivertype.JobStateAvailable {
+				fmt.Fprintf(c.App.ErrWriter, "job %d is still available; does a backoffice worker run for queue %s?\n", id, job.Queue)
+			}
 		case <-time.After(waitPoll):
 		}
 	}

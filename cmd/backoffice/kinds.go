@@ -45,7 +45,7 @@ type retryWait struct {
 func kindOf(contract jobs.Contract) kind {
 	shown := kind{
 		Kind: contract.Kind, Queue: contract.Queue, TimeoutSeconds: contract.Timeout.Seconds(), MaxAttempts: contract.MaxAttempts,
-		Retry: contract.Retry.String(), Waits: []retryWait{},
+		Retry: contract.Retry.Waits(contract.MaxAttempts), Waits: []retryWait{},
 		KeepCompletedHours: contract.Retention.Completed.Hours(), KeepFailedHours: contract.Retention.Failed.Hours(),
 		HarmlessTwiceBecause: contract.Harmless,
 	}

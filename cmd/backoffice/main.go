@@ -15,6 +15,7 @@ import (
 	_ "time/tzdata" // --timezone works where the machine has no time zones installed
 
 	"backoffice/internal/order"
+	"backoffice/internal/order/importer"
 )
 
 // The exit codes, the same for every subcommand.
@@ -56,10 +57,11 @@ func sentenceOf(ctx context.Context, err error) string {
 
 func exitCode(err error) int {
 	var usage *usageError
+	var option *importer.UsageError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.Is(err, order.ErrInvalid):
+	case errors.As(err, &usage), errors.As(err, &option), errors.Is(err, order.ErrInvalid):
 		return exitUsage
 	default:
 		return exitFailed

@@ -126,7 +126,7 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 	}
 	background := []func(context.Context){p.deleteFinished}
 	if s.drain == drainNever { // a run that is to end adds no work of its own
-		timetable := &periodic.Dispatcher{Pool: pool, Jobs: inserter, Decode: workers.Decode, Now: time.Now, Log: log}
+		timetable := &periodic.Dispatcher{Pool: pool, Jobs: inserter, Decode: workers.Decode, Log: log}
 		background = append(background, timetable.Run)
 	}
 	p.Process, err = queue.NewProcess(pool, queue.ProcessConfig{
@@ -136,7 +136,7 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 	if err != nil {
 		return nil, err
 	}
-	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(), time.Now())
+	return p, periodic.Sync(ctx, pool, periodic.BuiltIn())
 }
 
 // serveHealth answers for the process on --health-addr, also while it stops, until the function it

@@ -2,12 +2,14 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/shopspring/decimal"
 )
 
@@ -43,6 +45,10 @@ type shortage struct {
 // With statistics that are missing or stale the planner believes that the lookups below are expensive
 // and has them compiled: over 100 ms each time, for statements that take 3.
 const interpretSQL = `set /* order */ local jit = off`
+
+// Many orders may want the same popular product. Whoever waits for long is better off later, and gives
+// back meanwhile what it has locked: see ErrBusy.
+const waitBrieflySQL = `set /* order.Process */ local lock_timeout = '5s'`
 
 // FOR UPDATE, not the weaker NO KEY UPDATE: it waits for a line that is being added to the order, and
 // keeps others out until the order's status is committed.
@@ -96,6 +102,7 @@ func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candid
 	stock := newStock()
 	batch := &pgx.Batch{}
 	batch.Queue(interpretSQL)
+	batch.Queue(waitBrieflySQL)
 	batch.Queue(lockOrdersSQL, ids).Query(func(rows pgx.Rows) error {
 		var c candidate
 		return eachRow(rows, []any{&c.id, &c.kind, &c.was, &c.reason, &c.placedAt}, func() {
@@ -120,7 +127,17 @@ func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candid
 			}
 		})
 	})
-	return orders, stock, tx.SendBatch(ctx, batch).Close()
+	return orders, stock, busy(tx.SendBatch(ctx, batch).Close())
+}
+
+// busy recognises a lock that waitBrieflySQL has given up on.
+func busy(err error) error {
+	const lockNotAvailable = "55P03"
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) && refusal.Code == lockNotAvailable {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
 }
 
 func eachRow(rows pgx.Rows, into []any, use func()) error {

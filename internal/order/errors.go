@@ -14,6 +14,7 @@ var (
 	ErrTooLate    = errors.New("too late")                 // the order is final
 	ErrNotTracked = errors.New("stock is not tracked")     // the product has no on_hand to change
 	ErrTracked    = errors.New("stock is tracked already") // tracking begins once
+	ErrBusy       = errors.New("busy")                     // others hold the same orders or products for long; later is soon enough
 )
 
 // sentence is an error whose text is for people and whose cause is one of the sentinels.

@@ -57,7 +57,7 @@ type Line struct {
 	Kind        LineKind        `json:"kind"`    // empty in a draft: what LineKindOf says
 	SKU         string          `json:"sku"`     // compared byte for byte
 	Description string          `json:"description,omitempty"`
-	Quantity    int             `json:"quantity"`   // never zero; below zero gives stock back, except in a write-off
+	Quantity    int             `json:"quantity"`   // zero is refused in a draft; below zero gives stock back, except in a write-off
 	UnitPrice   decimal.Decimal `json:"unit_price"` // in the order's currency, at most 4 decimals
 }
 

@@ -27,6 +27,9 @@ const (
 	fetchCooldown = 2 * time.Millisecond
 	// fetchPollInterval finds what no notification announced.
 	fetchPollInterval = time.Second
+	// ordersPollInterval is that of the queue somebody waits for. River sends no notification for a
+	// job inserted within fetchCooldown of another and committed later: that one waits for the poll.
+	ordersPollInterval = 250 * time.Millisecond
 	// keepForever stops River from deleting finished jobs by one retention for all kinds; see
 	// DeleteFinished.
 	keepForever = -1
@@ -72,6 +75,9 @@ func newWorker(pool *pgxpool.Pool, cfg WorkerConfig, gate *gate, pollOnly bool) 
 	queues := make(map[string]river.QueueConfig, len(cfg.Queues))
 	for name, workers := range cfg.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: workers}
+		if name == jobs.QueueOrders {
+			queues[name] = river.QueueConfig{MaxWorkers: workers, FetchPollInterval: ordersPollInterval}
+		}
 	}
 	client, err := river.NewClient[pgx.Tx](newFencedDriver(pool, cfg.Log, gate), &river.Config{
 		ID:                          cfg.ClientID,

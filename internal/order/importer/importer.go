@@ -70,16 +70,21 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	switch {
 	case !currencyCode.MatchString(o.Currency):
-		return o, fmt.Errorf("--currency %q is no currency code; give three capital letters, such as GBP", o.Currency)
+		return o, &UsageError{fmt.Sprintf("--currency %q is no currency code; give three capital letters, such as GBP", o.Currency)}
 	case o.GroupWindow < 0:
-		return o, fmt.Errorf("--group-window %d is below 1; give a number of lines", o.GroupWindow)
+		return o, &UsageError{fmt.Sprintf("--group-window %d is below 1; give a number of lines", o.GroupWindow)}
 	case o.Batch < 0:
-		return o, fmt.Errorf("a batch of %d documents is below 1", o.Batch)
+		return o, &UsageError{fmt.Sprintf("a batch of %d documents is below 1", o.Batch)}
 	case o.OpeningStock != nil && (*o.OpeningStock < 0 || *o.OpeningStock > maxInt32):
-		return o, fmt.Errorf("--opening-stock %d is outside 0 to %d; give a quantity, or unlimited", *o.OpeningStock, maxInt32)
+		return o, &UsageError{fmt.Sprintf("--opening-stock %d is outside 0 to %d; give a quantity, or unlimited", *o.OpeningStock, maxInt32)}
 	}
 	return o, nil
 }
+
+// UsageError is an option that no import could use; its text names the flag, the value and the cure.
+type UsageError struct{ text string }
+
+func (e *UsageError) Error() string { return e.text }
 
 var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
 

@@ -1,0 +1,4 @@
+package periodic
+
+// SyncAt is Sync at a test's instant.
+var SyncAt = syncAt
