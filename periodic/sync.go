@@ -43,7 +43,7 @@ func syncAt(ctx context.Context, db postgres.DB, entries []Entry, now time.Time)
 		if err != nil {
 			return fmt.Errorf("schedule %q: encode args: %w", e.Name, err)
 		}
-		_, err = db.Exec(ctx, syncSQL, e.Name, e.Args.Kind(), args, e.Spec, e.CatchUp, schedule.Next(now))
+		_, err = db.Exec(ctx, syncSQL, e.Name, e.Args.Kind(), string(args), e.Spec, e.CatchUp, schedule.Next(now))
 		if err != nil {
 			return fmt.Errorf("sync schedule %q: %w", e.Name, err)
 		}

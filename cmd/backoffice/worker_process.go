@@ -60,7 +60,11 @@ func (s workerSettings) poolNeeded() int {
 
 // poolOptions name the connections after the process, so that whoever finds it dead can end them.
 func (s workerSettings) poolOptions() postgres.Options {
-	return postgres.Options{ApplicationName: s.clientID, MaxConns: int32(s.poolSize), Settings: queue.SessionSettings()}
+	options := postgres.Options{ApplicationName: s.clientID, MaxConns: int32(s.poolSize)}
+	if !s.pollOnly { // a pooler in transaction mode refuses settings of a session
+		options.Settings = queue.SessionSettings()
+	}
+	return options
 }
 
 // queueFlags writes the queues as the flags that would name them.

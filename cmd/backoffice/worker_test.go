@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -304,4 +305,30 @@ func TestHealthTellsTheStatesOfAWorker(t *testing.T) {
 	if code, body := ask("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "backoffice migrate up") {
 		t.Errorf("/readyz with an old schema = %d %s", code, body)
 	}
+}
+
+// A pooler in transaction mode knows neither session locks nor prepared statements nor settings of a session.
+func TestPollOnlyWorksWithoutWhatAPoolerLacks(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.fill(40)
+	s.url += "&default_query_exec_mode=exec"
+	worker := s.startWorkers(1, "--poll-only", "--log-level", "warn")[0]
+	pgtest.Eventually(t, "every order is processed", func() (bool, error) {
+		return s.number(`select count(*) from river_job where kind = 'process_order' and state in ('completed', 'cancelled')`) == 40, nil
+	})
+	contains(t, s.text("enqueue", "reconcile-orders", "--wait"), "is completed")
+	if n := s.number(`select count(*) from pg_locks where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())`); n != 0 {
+		t.Errorf("%d session locks are held", n)
+	}
+	if n := s.number(`select count(*) from worker_processes where poll_only and beat_at > now() - interval '5 seconds'`); n != 1 {
+		t.Errorf("%d processes beat, want 1", n)
+	}
+	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Wait(); err != nil {
+		t.Errorf("worker ended with %v", err)
+	}
+	contains(t, s.text("verify"), "hold")
 }

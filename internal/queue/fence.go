@@ -98,19 +98,19 @@ func fence(ctx context.Context, tx pgx.Tx, job *rivertype.JobRow) error {
 
 // finish writes the final state of a job whose row fence has locked.
 func finish(ctx context.Context, tx pgx.Tx, job *rivertype.JobRow, outcome Outcome) error {
-	var attemptError []byte
+	var attemptError *string // text: without prepared statements bytes would be sent as bytea
 	switch outcome.state {
 	case rivertype.JobStateCompleted:
 	case rivertype.JobStateCancelled:
-		var err error
-		attemptError, err = json.Marshal(rivertype.AttemptError{At: *job.AttemptedAt, Attempt: job.Attempt, Error: outcome.reason})
+		encoded, err := json.Marshal(rivertype.AttemptError{At: *job.AttemptedAt, Attempt: job.Attempt, Error: outcome.reason})
 		if err != nil {
 			return fmt.Errorf("encode the reason of job %d: %w", job.ID, err)
 		}
+		attemptError = new(string(encoded))
 	default:
 		return fmt.Errorf("finish job %d: %q is no final outcome", job.ID, outcome.state)
 	}
-	if _, err := tx.Exec(ctx, finishSQL, job.ID, outcome.state, attemptError); err != nil {
+	if _, err := tx.Exec(ctx, finishSQL, job.ID, string(outcome.state), attemptError); err != nil {
 		return fmt.Errorf("finish job %d: %w", job.ID, err)
 	}
 	return nil

@@ -36,7 +36,7 @@ func DeleteFinished(ctx context.Context, db postgres.DB, contracts []jobs.Contra
 			rivertype.JobStateDiscarded: c.Retention.Failed,
 		} {
 			for {
-				tag, err := db.Exec(ctx, deleteFinishedSQL, c.Kind, state, keep, retentionBatch)
+				tag, err := db.Exec(ctx, deleteFinishedSQL, c.Kind, string(state), keep, retentionBatch)
 				if err != nil {
 					return deleted, fmt.Errorf("delete %s jobs of kind %s: %w", state, c.Kind, err)
 				}
