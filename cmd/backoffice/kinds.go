@@ -62,7 +62,7 @@ func printKinds(c *cli.Context, contracts []jobs.Contract) error {
 	reasons := newTable("KIND", "RUNNING_IT_TWICE_IS_HARMLESS_BECAUSE")
 	for _, contract := range contracts {
 		shown = append(shown, kindOf(contract))
-		promises.add(contract.Kind, contract.Queue, contract.Timeout, contract.MaxAttempts, contract.Retry,
+		promises.add(contract.Kind, contract.Queue, contract.Timeout, contract.MaxAttempts, contract.Retry.Waits(contract.MaxAttempts),
 			age(contract.Retention.Completed), age(contract.Retention.Failed))
 		reasons.add(contract.Kind, contract.Harmless)
 	}

@@ -37,7 +37,7 @@ func workerCommand() *cli.Command {
 fetching and lets running jobs finish; a second signal exits at once.
 
   backoffice worker
-  backoffice worker --queue orders=32          only this queue, 32 jobs at once
+  backoffice worker --queue orders=8           only this queue, 8 jobs at once
   backoffice worker --once                     work what is due, then exit`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "queue", EnvVars: []string{"BACKOFFICE_QUEUES"},
