@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"backoffice/internal/pgtest"
+	"backoffice/internal/postgres"
 )
 
 // devDir is an empty directory that the server's account may enter, unlike that of t.TempDir for root.
@@ -109,5 +110,28 @@ func TestDevSaysWhenItsServerEnds(t *testing.T) {
 	startDev(t, dir, "200 orders:")
 	pgtest.Eventually(t, "the orders are there", func() (bool, error) {
 		return strings.Contains(backoffice(t, "orders", "show", "--number", "S-00001", "--data-dir", dir).stdout, "processed"), nil
+	})
+}
+
+func TestDevReplacesAWorkerThatWasDeclaredDead(t *testing.T) {
+	t.Parallel()
+	dir := devDir(t)
+	startDev(t, dir, "200 orders:")
+	url, running := postgres.RunningURL(dir)
+	if !running {
+		t.Fatal("no running dev is found")
+	}
+	pool, err := postgres.Connect(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.Exec(t.Context(), `update worker_processes set declared_dead_at = now()`); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Eventually(t, "another worker lives", func() (bool, error) {
+		var alive int
+		err := pool.QueryRow(t.Context(), `select count(*) from worker_processes where declared_dead_at is null`).Scan(&alive)
+		return alive == 1, err
 	})
 }
