@@ -19,6 +19,7 @@ import (
 	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/verify"
 )
 
 func TestWorkerRefusesSettingsThatCannotWork(t *testing.T) {
@@ -99,36 +100,16 @@ func (s shop) number(sql string, args ...any) (n int) {
 	return n
 }
 
-// The rules that hold whatever is killed when. Each query counts the offenders.
-var conservation = map[string]string{
-	"on_hand below zero":                `select count(*) from products where on_hand < 0`,
-	"stock not conserved":               `select count(*) from products p where on_hand is distinct from (select sum(quantity) from stock_movements m where m.sku = p.sku)`,
-	"order unbalanced":                  `select count(*) from (select from ledger_entries group by order_id having sum(amount) <> 0) unbalanced`,
-	"processed without both effects":    `select count(*) from orders o where status = 'processed' and (select count(*) from order_effects e where e.order_id = o.id) <> 2`,
-	"effects of an order not processed": `select count(*) from order_effects e join orders o on o.id = e.order_id where o.status <> 'processed'`,
-	"receivable that is not the order's amount": `
-		select count(*)
-		  from orders o
-		  left join ledger_entries l on l.order_id = o.id and l.account = 'receivable'
-		 where coalesce(l.amount, 0) <> case when o.status = 'processed'
-		       then (select sum(quantity * unit_price) from order_lines i where i.order_id = o.id) else 0 end`,
-	"waiting though nothing is short": `
-		select count(*)
-		  from orders o
-		 where o.status = 'awaiting_stock'
-		   and not exists (select from river_job where kind = 'process_order' and args ->> 'order_id' = o.id::text and state not in ('completed', 'cancelled', 'discarded'))
-		   and not exists (select from order_lines l join products p using (sku)
-		                    where l.order_id = o.id and l.line_kind in ('item', 'gift', 'write_off')
-		                    group by p.sku, p.on_hand
-		                   having sum(case l.line_kind when 'write_off' then -l.quantity else l.quantity end) > p.on_hand)`,
-}
-
-// conserves checks those rules.
+// conserves checks every rule that holds whatever is killed when.
 func (s shop) conserves() {
 	s.t.Helper()
-	for rule, offenders := range conservation {
-		if n := s.number(offenders); n != 0 {
-			s.t.Errorf("%s: %d", rule, n)
+	results, err := verify.Run(s.t.Context(), s.pool, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, result := range results {
+		if result.Offenders > 0 {
+			s.t.Errorf("%s: %d offenders, such as %+v", result.Check.Name, result.Offenders, result.Shown)
 		}
 	}
 }

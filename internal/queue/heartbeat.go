@@ -186,10 +186,11 @@ func (h *heartbeat) beat(ctx context.Context) error {
 		alive = tag.RowsAffected() == 1
 		return nil
 	})
-	var looked []suspect
-	if time.Since(h.steady) >= h.cfg.Liveness.DeadAfter {
-		h.reap.queueLook(batch, h.session, &looked)
+	if h.age() > h.cfg.Liveness.SelfLimit {
+		h.steady = time.Now() // we were frozen; so may the others have been, and beat again only now
 	}
+	var looked []suspect
+	h.reap.queueLook(batch, h.session, time.Since(h.steady), &looked)
 	var db postgres.DB = h.pool
 	if h.conn != nil {
 		db = h.conn
@@ -239,16 +240,33 @@ func (h *heartbeat) recover(ctx context.Context, cause error) error {
 	}
 }
 
+const lastWordSQL = `
+select /* queue.lastWord */ declared_dead_at is not null
+  from worker_processes
+ where client_id = $1`
+
+// lastWordWithin is long enough for a server that all connections of a woken process come back to at once.
+const lastWordWithin = 3 * time.Second
+
 // lastWord says why the process ends: whoever froze for long finds that it was declared dead meanwhile.
 func (h *heartbeat) lastWord(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	var dead bool
-	const sql = `select /* queue.lastWord */ declared_dead_at is not null from worker_processes where client_id = $1`
-	if err := h.pool.QueryRow(ctx, sql, h.cfg.ClientID).Scan(&dead); err == nil && dead {
+	if dead, err := h.declaredDead(ctx); err == nil && dead {
 		return ErrDeclaredDead
 	}
 	return fmt.Errorf("%w for %s: %w", ErrLifeUnproven, h.cfg.Liveness.SelfLimit, cause)
+}
+
+// declaredDead asks on a connection of its own: jobs may be waiting for those of the pool.
+func (h *heartbeat) declaredDead(ctx context.Context) (dead bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lastWordWithin)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, h.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(ctx)
+	err = conn.QueryRow(ctx, lastWordSQL, h.cfg.ClientID).Scan(&dead)
+	return dead, err
 }
 
 const ownRowSQL = `

@@ -40,9 +40,11 @@ const (
 	causeLeft     = "it left jobs behind"
 )
 
-// A free lock says something only about a process that beat while the looking session was there: a
-// crash of one backend, a restart or a promotion of the server frees every lock at once, and then the
-// heartbeat alone decides. $3 is null for a session that holds no lock itself.
+// A crash of one backend, a restart or a promotion of the server frees every lock at once and keeps every
+// process from beating. So a look judges by heartbeats ($4) only once its own session is as old as the
+// limit, and by locks ($5) only once it is as old as the self-limit: within that time a living process
+// has taken its lock again or has ended itself. A free lock says something only about a process that
+// beat while the looking session ($3) was there; of the others the heartbeat alone decides.
 const lookSQL = `
 with /* queue.look */ others as (
   select client_id, beat_at, poll_only, declared_dead_at,
@@ -52,12 +54,14 @@ with /* queue.look */ others as (
 )
 select client_id, beat_at, 'its heartbeat stopped' as cause
   from others
- where declared_dead_at is null
+ where $4
+   and declared_dead_at is null
    and beat_at < clock_timestamp() - $2::interval
 union all
 select client_id, beat_at, 'its connection ended'
   from others
- where declared_dead_at is null
+ where $5
+   and declared_dead_at is null
    and beat_at >= clock_timestamp() - $2::interval
    and beat_at > $3
    and not poll_only
@@ -77,13 +81,11 @@ select distinct o.client_id, o.beat_at, 'it left jobs behind'
    and o.declared_dead_at is not null`
 
 // queueLook adds the look at the other processes to a heartbeat's batch. session is when the session that
-// holds our lock began, zero for none.
-func (r *reaper) queueLook(batch *pgx.Batch, session time.Time, found *[]suspect) {
-	var began *time.Time
-	if !session.IsZero() {
-		began = &session
-	}
-	batch.Queue(lookSQL, r.cfg.ClientID, r.cfg.Liveness.DeadAfter, began).Query(func(rows pgx.Rows) (err error) {
+// holds our lock began, zero for none; steady is for how long our heartbeats have followed each other.
+func (r *reaper) queueLook(batch *pgx.Batch, session time.Time, steady time.Duration, found *[]suspect) {
+	limits := r.cfg.Liveness
+	byHeartbeat, byLock := steady >= limits.DeadAfter, steady >= limits.SelfLimit && !session.IsZero()
+	batch.Queue(lookSQL, r.cfg.ClientID, limits.DeadAfter, session, byHeartbeat, byLock).Query(func(rows pgx.Rows) (err error) {
 		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[suspect])
 		return err
 	})
