@@ -236,8 +236,8 @@ func TestSuspectsRunApartAndNoneIsDiscardedInCompany(t *testing.T) {
 	pgtest.Eventually(t, "all are taken back", func() (bool, error) {
 		return count(t, pool, `select count(*) from river_job where state = 'available'`) == 4, nil
 	})
-	if n := count(t, pool, `select count(*) from (select scheduled_at - lag(scheduled_at) over (order by scheduled_at) as gap from river_job) g where gap between interval '0.9 seconds' and interval '1.1 seconds'`); n != 3 {
-		t.Errorf("%d of 3 gaps are of a second", n)
+	if n := count(t, pool, `select count(*) from (select scheduled_at - lag(scheduled_at) over (order by scheduled_at) as gap from river_job) g where gap between interval '1.9 seconds' and interval '2.1 seconds'`); n != 3 {
+		t.Errorf("%d of 3 gaps are of two seconds", n)
 	}
 }
 

@@ -20,7 +20,7 @@ type takenBack struct {
 // its process, or, so that every series ends, after twice as many crashes in any company.
 const takeBackSQL = `
 with /* queue.takeBack */ left_running as (
-  select id, queue, metadata ? 'cancel_attempted_at' as cancelled
+  select id, queue, attempted_at, metadata ? 'cancel_attempted_at' as cancelled
     from river_job
    where state = 'running'
      and attempted_by[array_upper(attempted_by, 1)] = $1
@@ -38,10 +38,12 @@ with /* queue.takeBack */ left_running as (
 ), suspected as (
   select job_id, crash_count,
          count(*) filter (where crash_count >= 2) over () as suspects,
-         count(*) filter (where crash_count >= 2) over (order by job_id) as turn
+         count(*) filter (where crash_count >= 2) over (order by attempted_at desc, job_id) as turn,
+         interval '1 second' * 2 ^ least(max(crash_count) over () - 2, 5) as gap
     from counted
+    join left_running on id = job_id
 ), judged as (
-  select l.id, l.queue, s.crash_count, s.turn,
+  select l.id, l.queue, s.crash_count, (s.turn - 1) * s.gap as apart,
          case when l.cancelled then 'cancelled'
               when s.crash_count >= $2 and s.suspects = 1 or s.crash_count >= 2 * $2 then 'discarded'
               else 'available'
@@ -53,7 +55,7 @@ with /* queue.takeBack */ left_running as (
      set state = judged.state,
          attempt = case when judged.state = 'available' then greatest(job.attempt - 1, 0) else job.attempt end,
          finalized_at = case when judged.state <> 'available' then clock_timestamp() end,
-         scheduled_at = case when judged.crash_count >= 2 then clock_timestamp() + (judged.turn - 1) * interval '1 second'
+         scheduled_at = case when judged.crash_count >= 2 then clock_timestamp() + judged.apart
                              else clock_timestamp()
                         end,
          errors = array_append(job.errors, jsonb_build_object(

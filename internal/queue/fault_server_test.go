@@ -1,0 +1,200 @@
+package queue_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"backoffice/internal/pgtest"
+	"backoffice/internal/postgres"
+	"backoffice/migrations"
+)
+
+// ownServer is a durable Postgres that a test may crash.
+type ownServer struct {
+	*postgres.Server
+	options postgres.ServerOptions
+	pool    *pgxpool.Pool
+}
+
+func startOwnServer(t *testing.T) *ownServer {
+	t.Helper()
+	s := &ownServer{options: postgres.ServerOptions{Dir: filepath.Join(serverDir(t), "pg"), Durable: true}}
+	s.start(t)
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	var err error
+	s.pool, err = postgres.Connect(t.Context(), s.URL(postgres.Database), postgres.Options{ApplicationName: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.pool.Close)
+	if err := migrations.Up(t.Context(), s.pool, nil); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, s.pool, faultEffectsSQL)
+	return s
+}
+
+// serverDir is a directory the server's account may enter, also when the tests run as root, and whose
+// path leaves room for a socket: t.TempDir offers neither.
+func serverDir(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Postgres; runs without -short")
+	}
+	dir, err := os.MkdirTemp("/tmp", "backoffice-crash-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if os.Geteuid() == 0 {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func (s *ownServer) start(t *testing.T) {
+	t.Helper()
+	var err error
+	if s.Server, err = postgres.StartServer(t.Context(), s.options); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// restart stops the server as `pg_ctl stop -m immediate` does, leaves it down for a while and starts it
+// again.
+func (s *ownServer) restart(t *testing.T, down time.Duration) {
+	t.Helper()
+	if err := syscall.Kill(s.PID(), syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	<-s.Exited()
+	if err := s.Stop(t.Context()); err != nil { // frees its directory
+		t.Fatal(err)
+	}
+	<-time.After(down)
+	s.start(t)
+}
+
+// killBackend kills a backend that works for a worker process, which makes Postgres end all the others
+// and recover.
+func (s *ownServer) killBackend(t *testing.T) {
+	t.Helper()
+	var pid int
+	pgtest.Eventually(t, "a backend works for a process", func() (bool, error) {
+		return true, s.pool.QueryRow(t.Context(), `select coalesce(min(pid), 0) from pg_stat_activity where application_name = 'busy-1'`).Scan(&pid)
+	})
+	bystander, err := s.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bystander.Release()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill backend %d: %v", pid, err)
+	}
+	pgtest.Eventually(t, "the other backends are gone too", func() (bool, error) { return bystander.Ping(t.Context()) != nil, nil })
+}
+
+// tryCount counts while the server may be down: ok says whether it answered.
+func (s *ownServer) tryCount(ctx context.Context, sql string, args ...any) (n int, ok bool) {
+	err := s.pool.QueryRow(ctx, sql, args...).Scan(&n)
+	return n, err == nil
+}
+
+// Long form: also an outage that comes close to the self-limit.
+func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rule  string
+		long  bool
+		crash func(*ownServer, *testing.T)
+	}{
+		{"stopped with immediate and started again", false, func(s *ownServer, t *testing.T) { s.restart(t, 0) }},
+		{"one backend killed", false, (*ownServer).killBackend},
+		{"down for three seconds", true, func(s *ownServer, t *testing.T) { s.restart(t, 3*time.Second) }},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			if tc.long && !long() {
+				t.Skip("runs with BACKOFFICE_LONG=1")
+			}
+			t.Parallel()
+			s := startOwnServer(t)
+			var busy []*faultProcess
+			for n := range 3 {
+				busy = append(busy, startFault(t, faultConfig{URL: s.URL(postgres.Database), ClientID: fmt.Sprintf("busy-%d", n)}))
+			}
+			for n := range busy {
+				waitJudges(t, s.pool, busy[n].id)
+			}
+			// Ten seconds of work, with outcomes of every author under way.
+			insertFaults(t, s.pool, "faults", slices.Repeat([]faultArgs{
+				{Do: doEffect, For: 150 * time.Millisecond, InTx: true}, {Do: doEffect, For: 150 * time.Millisecond}, {For: 150 * time.Millisecond},
+			}, 400)...)
+			const completed = `select count(*) from river_job where state = 'completed'`
+			pgtest.Eventually(t, "all are busy", func() (bool, error) { return count(t, s.pool, completed) > 150, nil })
+
+			crashed := time.Now()
+			tc.crash(s, t)
+			var back int
+			pgtest.Eventually(t, "the server answers", func() (bool, error) {
+				var ok bool
+				back, ok = s.tryCount(t.Context(), completed)
+				return ok, nil
+			})
+			outage := time.Since(crashed)
+			pgtest.Eventually(t, "work goes on", func() (bool, error) {
+				n, ok := s.tryCount(t.Context(), completed)
+				return ok && n > back, nil
+			})
+			t.Logf("the server was away for %s; the next job completed %s after the crash", outage.Round(time.Millisecond), time.Since(crashed).Round(time.Millisecond))
+
+			// Long enough for each process to judge the others again.
+			pgtest.Eventually(t, "all jobs are final and everybody has beaten for long", func() (bool, error) {
+				return count(t, s.pool, `select count(*) from river_job where finalized_at is null`) == 0 && time.Since(crashed) > 15*time.Second, nil
+			})
+			wantAllAlive(t, s, busy)
+			if n := count(t, s.pool, completed); n != 1200 {
+				t.Errorf("%d jobs are completed, want 1200", n)
+			}
+			if n, jobs := count(t, s.pool, `select count(*) from fault_effects`), count(t, s.pool, `select count(distinct job_id) from fault_effects`); n != 800 || jobs != 800 {
+				t.Errorf("%d effects of %d jobs, want one of each of 800", n, jobs)
+			}
+		})
+	}
+}
+
+// wantAllAlive fails unless nobody was thought dead.
+func wantAllAlive(t *testing.T, s *ownServer, busy []*faultProcess) {
+	t.Helper()
+	for _, p := range busy {
+		if p.hasEnded() {
+			t.Errorf("%s has ended: %s", p.id, p.said)
+		}
+	}
+	if n := count(t, s.pool, `select count(*) from worker_processes where declared_dead_at is null and beat_at > now() - interval '5 seconds'`); n != len(busy) {
+		t.Errorf("%d processes are alive by the table, want %d", n, len(busy))
+	}
+	if n := count(t, s.pool, `select count(*) from worker_processes`); n != len(busy) {
+		t.Errorf("%d processes have a row, want %d", n, len(busy))
+	}
+	if n := count(t, s.pool, `select count(*) from job_crashes`); n != 0 {
+		t.Errorf("%d crashes are counted, want none", n)
+	}
+}
