@@ -3,6 +3,7 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"backoffice/internal/postgres"
@@ -155,7 +157,7 @@ func (s *server) makeMigrated(ctx context.Context, name string) error {
 	if err := conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", name).Scan(&exists); err != nil || exists {
 		return err
 	}
-	fresh := name + "_new"
+	fresh := fmt.Sprintf("%s_new_%d", name, os.Getpid()) // the lock holds within one database; programs may come by several
 	for _, statement := range []string{"drop database if exists " + fresh + " with (force)", "create database " + fresh + " template template0"} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return err
@@ -165,6 +167,9 @@ func (s *server) makeMigrated(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = conn.Exec(ctx, fmt.Sprintf("alter database %s rename to %s", fresh, name))
+	if isDuplicate(err) { // another program was first
+		_, err = conn.Exec(ctx, "drop database "+fresh+" with (force)")
+	}
 	return err
 }
 
@@ -179,4 +184,10 @@ func migrate(ctx context.Context, adminURL, name string) error {
 	}
 	defer pool.Close()
 	return migrations.Up(ctx, pool, nil)
+}
+
+// isDuplicate recognises the error of a database whose name is taken.
+func isDuplicate(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == "42P04" || refused.Code == "23505")
 }

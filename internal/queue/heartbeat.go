@@ -151,7 +151,7 @@ func (h *heartbeat) disconnect() {
 
 // pause waits for the next beat. It reads the connection meanwhile, so that its end is seen at once.
 func (h *heartbeat) pause(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, h.reap.nextLook(h.cfg.Liveness.Beat))
+	ctx, cancel := context.WithTimeout(ctx, h.reap.nextLook())
 	defer cancel()
 	if h.conn == nil {
 		<-ctx.Done()

@@ -19,7 +19,10 @@ import (
 )
 
 // swift are limits short enough for a test that waits for them.
-var swift = queue.Liveness{Beat: 200 * time.Millisecond, DeadAfter: 2 * time.Second, SelfLimit: time.Second}
+var swift = queue.Liveness{Beat: 200 * time.Millisecond, DeadAfter: 4 * time.Second, SelfLimit: 2 * time.Second}
+
+// patient are limits that a crowded machine does not exceed by itself.
+var patient = queue.Liveness{Beat: time.Second, DeadAfter: 15 * time.Second, SelfLimit: 5 * time.Second}
 
 // wholeProcess is a Process with pool and connections of its own, in this program.
 type wholeProcess struct {
@@ -117,9 +120,10 @@ func TestDroppedLockConnectionIsTakenAgain(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	url := pgtest.URL(t)
-	p := startProcess(t, url, "dropped", nil, completes)
-	startProcess(t, url, "watching", nil, completes)
-	waitSteady(t, pool, "watching")
+	patiently := func(c *queue.ProcessConfig) { c.Liveness = patient }
+	p := startProcess(t, url, "dropped", patiently, completes)
+	startProcess(t, url, "watching", patiently, completes)
+	waitSteady(t, pool, "watching", patient.SelfLimit) // from then on it judges by locks
 	for range 5 {
 		exec(t, pool, `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted and pid in (select pid from pg_stat_activity where application_name = 'dropped')`)
 		pgtest.Eventually(t, "the lock is held again", func() (bool, error) {
@@ -135,11 +139,11 @@ func TestDroppedLockConnectionIsTakenAgain(t *testing.T) {
 	}
 }
 
-// waitSteady waits until a process's session is old enough to judge others.
-func waitSteady(t *testing.T, pool *pgxpool.Pool, id string) {
+// waitSteady waits until a process's session is so old that it may judge others.
+func waitSteady(t *testing.T, pool *pgxpool.Pool, id string, age time.Duration) {
 	t.Helper()
 	pgtest.Eventually(t, id+" may judge", func() (bool, error) {
-		return count(t, pool, `select count(*) from worker_processes where client_id = $1 and started_at < now() - $2::interval`, id, swift.DeadAfter+2*swift.Beat) == 1, nil
+		return count(t, pool, `select count(*) from worker_processes where client_id = $1 and started_at < now() - $2::interval`, id, age+2*swift.Beat) == 1, nil
 	})
 }
 
@@ -245,12 +249,12 @@ func TestLivingProcessesReapNobody(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	for n := range 4 {
-		startProcess(t, pgtest.URL(t), fmt.Sprintf("p%d", n), func(c *queue.ProcessConfig) { c.PollOnly = n == 3 }, completes)
+		startProcess(t, pgtest.URL(t), fmt.Sprintf("p%d", n), func(c *queue.ProcessConfig) { c.PollOnly, c.Liveness = n == 3, patient }, completes)
 	}
-	waitSteady(t, pool, "p3")
+	waitSteady(t, pool, "p3", patient.DeadAfter)
 	waitState(t, pool, insertProbe(t, pool, 1), rivertype.JobStateCompleted)
 	pgtest.Eventually(t, "everybody has beaten for long", func() (bool, error) {
-		return count(t, pool, `select count(*) from worker_processes where beat_at - started_at > $1::interval`, 2*swift.DeadAfter) == 4, nil
+		return count(t, pool, `select count(*) from worker_processes where beat_at - started_at > $1::interval`, patient.DeadAfter+time.Second) == 4, nil
 	})
 	if n := count(t, pool, `select count(*) from worker_processes where declared_dead_at is not null`); n != 0 {
 		t.Errorf("%d living processes were declared dead", n)

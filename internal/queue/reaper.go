@@ -17,12 +17,12 @@ type reaper struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 
-	unlocked map[string]time.Time // processes found without their lock at the last look, with their beat then
+	unlocked map[string]sighting // processes found without their lock at the last look
 	dead     chan suspect
 }
 
 func newReaper(cfg ProcessConfig, pool *pgxpool.Pool, log *slog.Logger) *reaper {
-	return &reaper{cfg: cfg, pool: pool, log: log, unlocked: map[string]time.Time{}, dead: make(chan suspect, 1)}
+	return &reaper{cfg: cfg, pool: pool, log: log, unlocked: map[string]sighting{}, dead: make(chan suspect, 1)}
 }
 
 // suspect is a process that a look found wanting.
@@ -91,26 +91,39 @@ func (r *reaper) queueLook(batch *pgx.Batch, session time.Time, steady time.Dura
 	})
 }
 
-// confirmAfter is how soon a process without its lock is looked at again. One that only lost the
-// connection takes the lock again within that time.
-const confirmAfter = 300 * time.Millisecond
+// sighting is the first of the looks in a row that found a process without its lock.
+type sighting struct {
+	at     time.Time
+	beatAt time.Time // of the process; a beat since then ends the row
+}
+
+// lookAgain is how soon a process without its lock is looked at again.
+const lookAgain = 300 * time.Millisecond
 
 // nextLook is how long to wait for the next heartbeat.
-func (r *reaper) nextLook(beat time.Duration) time.Duration {
+func (r *reaper) nextLook() time.Duration {
 	if len(r.unlocked) > 0 {
-		return min(confirmAfter, beat)
+		return min(lookAgain, r.cfg.Liveness.Beat)
 	}
-	return beat
+	return r.cfg.Liveness.Beat
 }
+
+// provenAfter is how long a process must be without lock and heartbeat to be dead: two beats. One that
+// only lost the connection takes the lock again within milliseconds, on a crowded machine within a second.
+func (r *reaper) provenAfter() time.Duration { return 2 * r.cfg.Liveness.Beat }
 
 // judge hands one process on that is certainly dead; the next look finds the others again.
 func (r *reaper) judge(suspects []suspect) {
 	before := r.unlocked
-	r.unlocked = map[string]time.Time{}
+	r.unlocked = map[string]sighting{}
 	for _, s := range suspects {
 		if s.Cause == causeUnlocked {
-			r.unlocked[s.ClientID] = s.BeatAt
-			if beat, seen := before[s.ClientID]; !seen || !beat.Equal(s.BeatAt) {
+			first, seen := before[s.ClientID]
+			if !seen || !first.beatAt.Equal(s.BeatAt) {
+				first = sighting{at: time.Now(), beatAt: s.BeatAt}
+			}
+			r.unlocked[s.ClientID] = first
+			if time.Since(first.at) < r.provenAfter() {
 				continue
 			}
 		}
