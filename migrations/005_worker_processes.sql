@@ -9,6 +9,7 @@ create table worker_processes (
   version          text        not null,
   queues           text[]      not null,
   poll_only        boolean     not null default false, -- holds no advisory lock, so its heartbeat alone tells
+  dead_after       interval    not null default '10 seconds', -- its limit: from which age of its heartbeat on it counts as dead
   started_at       timestamptz not null,
   beat_at          timestamptz not null,
   stopping_at      timestamptz,

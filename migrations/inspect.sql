@@ -237,12 +237,12 @@ crashed as (
 select process.client_id,
        case
          when process.declared_dead_at is not null then 'dead'
-         when beat.age > interval '10 seconds' and not process.poll_only and exists (
+         when beat.age > process.dead_after and not process.poll_only and exists (
               select
                 from held
                where held.classid::bigint = (lock.key >> 32) & 4294967295
                  and held.objid::bigint = lock.key & 4294967295) then 'frozen'
-         when beat.age > interval '10 seconds' then 'silent'
+         when beat.age > process.dead_after then 'silent'
          when process.stopping_at is not null then 'stopping'
          else 'alive'
        end as condition,

@@ -122,7 +122,7 @@ func (d *dev) run(ctx context.Context) error {
 }
 
 // work runs one worker until ctx ends or the worker must.
-func (d *dev) work(ctx context.Context) error {
+func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
 		liveness: queue.DefaultLiveness, maxCrashRescues: 3,
@@ -136,7 +136,11 @@ func (d *dev) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer closePool(pool)
+	defer func() {
+		if !errors.Is(failed, queue.ErrJobsLeft) { // whose connections are in use until the program ends
+			pool.Close()
+		}
+	}()
 	process, err := newWorkerProcess(ctx, pool, settings, d.workerLog())
 	if err != nil {
 		return err

@@ -81,7 +81,7 @@ func listJobs(c *cli.Context) error {
 	if after := c.Int64("after"); after > 0 {
 		params = params.After(river.JobListCursorFromJob(&rivertype.JobRow{ID: after}))
 	}
-	return withClient(c, func(client *river.Client[pgx.Tx]) error {
+	return withClient(c, func(_ *pgxpool.Pool, client *river.Client[pgx.Tx]) error {
 		found, err := client.JobList(c.Context, params)
 		if err != nil {
 			return fmt.Errorf("list jobs: %w", err)
@@ -109,7 +109,7 @@ func jobsShowCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return withClient(c, func(client *river.Client[pgx.Tx]) error {
+			return withClient(c, func(_ *pgxpool.Pool, client *river.Client[pgx.Tx]) error {
 				job, err := getJob(c, client, id)
 				if err != nil {
 					return err
@@ -126,7 +126,8 @@ func jobsRetryCommand() *cli.Command {
 		Usage:     "run jobs again now, finished ones too",
 		ArgsUsage: "ID...",
 		Description: `A discarded or cancelled job becomes available, with one more attempt where they were
-used up; one that waits for its next attempt stops waiting.
+used up; one that waits for its next attempt stops waiting. That it was running when
+processes died is forgotten.
 
   backoffice jobs retry 123
   backoffice jobs retry 123 124 125`,
@@ -134,7 +135,7 @@ used up; one that waits for its next attempt stops waiting.
 	}
 }
 
-func retryJob(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
+func retryJob(c *cli.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
 	job, err := client.JobRetry(c.Context, id)
 	var refused *pgconn.PgError
 	switch {
@@ -147,7 +148,7 @@ func retryJob(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertyp
 	case job.State == rivertype.JobStateRunning:
 		return nil, fmt.Errorf("job %d is running; wait for its attempt to end, or cancel it", id)
 	}
-	return job, nil
+	return job, queue.Forgive(c.Context, pool, id)
 }
 
 func jobsCancelCommand() *cli.Command {
@@ -163,7 +164,7 @@ process_order job stays as it is: see backoffice orders cancel.
 	}
 }
 
-func cancelJob(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
+func cancelJob(c *cli.Context, _ *pgxpool.Pool, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
 	before, err := getJob(c, client, id)
 	if err != nil {
 		return nil, err
@@ -191,7 +192,7 @@ func getJob(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.
 
 // eachJob changes the jobs that the arguments name, one by one, and prints those that were changed
 // even when a later one cannot be.
-func eachJob(c *cli.Context, change func(*cli.Context, *river.Client[pgx.Tx], int64) (*rivertype.JobRow, error)) error {
+func eachJob(c *cli.Context, change func(*cli.Context, *pgxpool.Pool, *river.Client[pgx.Tx], int64) (*rivertype.JobRow, error)) error {
 	ids := make([]int64, c.NArg())
 	for i, arg := range c.Args().Slice() {
 		var err error
@@ -199,11 +200,11 @@ func eachJob(c *cli.Context, change func(*cli.Context, *river.Client[pgx.Tx], in
 			return err
 		}
 	}
-	return withClient(c, func(client *river.Client[pgx.Tx]) error {
+	return withClient(c, func(pool *pgxpool.Pool, client *river.Client[pgx.Tx]) error {
 		var changed []*rivertype.JobRow
 		var failed error
 		for _, id := range ids {
-			job, err := change(c, client, id)
+			job, err := change(c, pool, client, id)
 			if err != nil {
 				failed = err
 				break
@@ -218,12 +219,12 @@ func eachJob(c *cli.Context, change func(*cli.Context, *river.Client[pgx.Tx], in
 }
 
 // withClient runs a command on the client that never works a job.
-func withClient(c *cli.Context, command func(*river.Client[pgx.Tx]) error) error {
+func withClient(c *cli.Context, command func(*pgxpool.Pool, *river.Client[pgx.Tx]) error) error {
 	return withPool(c, func(pool *pgxpool.Pool) error {
 		client, err := queue.NewInserter(pool)
 		if err != nil {
 			return err
 		}
-		return command(client)
+		return command(pool, client)
 	})
 }

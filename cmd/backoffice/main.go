@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // sentenceOf is what a person reads of an error: one line, and after an interrupt what it stopped rather
 // than how the driver calls that.
 func sentenceOf(ctx context.Context, err error) string {
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	text := strings.NewReplacer("\n\t", " ", "\n", "; ").Replace(err.Error())
 	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return text
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -63,7 +64,7 @@ fetching and lets running jobs finish; a second signal exits at once.
 			&cli.StringFlag{Name: "health-addr", EnvVars: []string{"BACKOFFICE_HEALTH_ADDR"},
 				Usage: "serve /livez and /readyz on this `ADDRESS`, such as :8081 (default: nowhere)"},
 			&cli.BoolFlag{Name: "once", EnvVars: []string{"BACKOFFICE_ONCE"},
-				Usage: "exit when no job of the queues is due or running here"},
+				Usage: "exit when no job of the queues is due or running here; jobs of a process that died are left to --until-empty or a lasting worker"},
 			&cli.BoolFlag{Name: "until-empty", EnvVars: []string{"BACKOFFICE_UNTIL_EMPTY"},
 				Usage: "like --once, but also wait for jobs that are scheduled, retryable or running elsewhere"},
 		},
@@ -71,7 +72,7 @@ fetching and lets running jobs finish; a second signal exits at once.
 	}
 }
 
-func runWorker(c *cli.Context) error {
+func runWorker(c *cli.Context) (failed error) {
 	settings, err := workerSettingsOf(c)
 	if err != nil {
 		return err
@@ -80,7 +81,11 @@ func runWorker(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer closePool(pool)
+	defer func() {
+		if !errors.Is(failed, queue.ErrJobsLeft) { // whose connections are in use until the program ends
+			pool.Close()
+		}
+	}()
 	if err := requireSchema(c.Context, pool); err != nil {
 		return err
 	}
@@ -110,19 +115,6 @@ func connectWorkerPool(c *cli.Context, s workerSettings) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	return postgres.Connect(c.Context, url, s.poolOptions())
-}
-
-// closePool closes the pool, but does not wait for connections that jobs past the hard stop still hold.
-func closePool(pool *pgxpool.Pool) {
-	closed := make(chan struct{})
-	go func() {
-		pool.Close()
-		close(closed)
-	}()
-	select {
-	case <-closed:
-	case <-time.After(5 * time.Second):
-	}
 }
 
 // printDrained tells what --once or --until-empty did and left.

@@ -46,6 +46,7 @@ type heartbeat struct {
 	reap *reaper
 
 	conn    *pgx.Conn // holds the lock; nil with PollOnly
+	stale   []int32   // backends of earlier connections that the server may still keep
 	session time.Time // when the session of conn began, by the database's clock
 	steady  time.Time // since when beats follow each other without a break
 
@@ -55,15 +56,15 @@ type heartbeat struct {
 }
 
 const registerSQL = `
-insert /* queue.register */ into worker_processes (client_id, host, pid, version, queues, poll_only, started_at, beat_at)
-values ($1, $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp())`
+insert /* queue.register */ into worker_processes (client_id, host, pid, version, queues, poll_only, dead_after, started_at, beat_at)
+values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp(), clock_timestamp())`
 
 // register takes the lock and makes the row. Nobody judges the process before both are there.
 func (h *heartbeat) register(ctx context.Context) error {
 	h.begun = time.Now()
 	h.steady = h.begun
 	host, _ := os.Hostname() // "" is as good as any
-	row := []any{h.cfg.ClientID, host, os.Getpid(), h.cfg.Version, h.cfg.queueNames(), h.cfg.PollOnly}
+	row := []any{h.cfg.ClientID, host, os.Getpid(), h.cfg.Version, h.cfg.queueNames(), h.cfg.PollOnly, h.cfg.Liveness.DeadAfter}
 	if h.cfg.PollOnly {
 		if _, err := h.pool.Exec(ctx, registerSQL, row...); err != nil {
 			return fmt.Errorf("register worker process %s: %w", h.cfg.ClientID, err)
@@ -221,7 +222,7 @@ func (h *heartbeat) recover(ctx context.Context, cause error) error {
 	h.log.WarnContext(ctx, "heartbeat lost", "client_id", h.cfg.ClientID, "error", cause)
 	for {
 		if h.age() > h.cfg.Liveness.SelfLimit {
-			return h.lastWord(ctx, cause)
+			return fmt.Errorf("%w for %s: %w", ErrLifeUnproven, h.cfg.Liveness.SelfLimit, cause)
 		}
 		err := h.reclaim(ctx)
 		switch {
@@ -240,21 +241,13 @@ func (h *heartbeat) recover(ctx context.Context, cause error) error {
 	}
 }
 
-const lastWordSQL = `
-select /* queue.lastWord */ declared_dead_at is not null
+const declaredDeadSQL = `
+select /* queue.declaredDead */ declared_dead_at is not null
   from worker_processes
  where client_id = $1`
 
 // lastWordWithin is long enough for a server that all connections of a woken process come back to at once.
 const lastWordWithin = 3 * time.Second
-
-// lastWord says why the process ends: whoever froze for long finds that it was declared dead meanwhile.
-func (h *heartbeat) lastWord(ctx context.Context, cause error) error {
-	if dead, err := h.declaredDead(ctx); err == nil && dead {
-		return ErrDeclaredDead
-	}
-	return fmt.Errorf("%w for %s: %w", ErrLifeUnproven, h.cfg.Liveness.SelfLimit, cause)
-}
 
 // declaredDead asks on a connection of its own: jobs may be waiting for those of the pool.
 func (h *heartbeat) declaredDead(ctx context.Context) (dead bool, err error) {
@@ -265,7 +258,7 @@ func (h *heartbeat) declaredDead(ctx context.Context) (dead bool, err error) {
 		return false, err
 	}
 	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, lastWordSQL, h.cfg.ClientID).Scan(&dead)
+	err = conn.QueryRow(ctx, declaredDeadSQL, h.cfg.ClientID).Scan(&dead)
 	return dead, err
 }
 
@@ -314,14 +307,17 @@ func (h *heartbeat) reclaim(ctx context.Context) error {
 // reconnect replaces the connection and ends what the server may still keep of the old one, such as the
 // lock, when the network lost it.
 func (h *heartbeat) reconnect(ctx context.Context) error {
-	old := h.conn.PgConn().PID()
+	h.stale = append(h.stale, int32(h.conn.PgConn().PID()))
 	_ = h.conn.Close(ctx) // it is broken
 	if err := h.connect(ctx); err != nil {
 		return err
 	}
-	const sql = `select /* queue.reconnect */ pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and application_name = $2 and pid <> pg_backend_pid()`
-	_, err := h.conn.Exec(ctx, sql, int32(old), h.cfg.ClientID)
-	return err
+	const sql = `select /* queue.reconnect */ pg_terminate_backend(pid) from pg_stat_activity where pid = any($1) and application_name = $2 and pid <> pg_backend_pid()`
+	if _, err := h.conn.Exec(ctx, sql, h.stale, h.cfg.ClientID); err != nil {
+		return err
+	}
+	h.stale = nil
+	return nil
 }
 
 // probeEvery is how many beats lie between two probes of the pool.
@@ -332,9 +328,22 @@ const probeEvery = 5
 func (h *heartbeat) probePool(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, h.cfg.Liveness.Beat)
 	defer cancel()
-	var reading bool
-	const sql = `select /* queue.probePool */ pg_is_in_recovery() or current_setting('transaction_read_only')::boolean`
-	if err := h.pool.QueryRow(ctx, sql).Scan(&reading); err == nil && reading {
+	if err := h.writable(ctx); errors.Is(err, ErrReadOnly) {
+		return err
+	}
+	return nil
+}
+
+const writableSQL = `
+select /* queue.writable */ not pg_is_in_recovery() and not current_setting('transaction_read_only')::boolean`
+
+// writable answers nil when the pool's Postgres takes writes.
+func (h *heartbeat) writable(ctx context.Context) error {
+	var writes bool
+	if err := h.pool.QueryRow(ctx, writableSQL).Scan(&writes); err != nil {
+		return fmt.Errorf("ask whether Postgres takes writes: %w", err)
+	}
+	if !writes {
 		return ErrReadOnly
 	}
 	return nil

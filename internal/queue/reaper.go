@@ -17,12 +17,12 @@ type reaper struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
 
-	unlocked map[string]sighting // processes found without their lock at the last look
-	dead     chan suspect
+	sighted map[string]sighting // processes found wanting at the last look
+	dead    chan suspect
 }
 
 func newReaper(cfg ProcessConfig, pool *pgxpool.Pool, log *slog.Logger) *reaper {
-	return &reaper{cfg: cfg, pool: pool, log: log, unlocked: map[string]sighting{}, dead: make(chan suspect, 1)}
+	return &reaper{cfg: cfg, pool: pool, log: log, sighted: map[string]sighting{}, dead: make(chan suspect, 1)}
 }
 
 // suspect is a process that a look found wanting.
@@ -32,8 +32,8 @@ type suspect struct {
 	Cause    string
 }
 
-// The causes. A process without its lock is dead if it stays so, a silent one is dead, and of one that
-// was declared dead before jobs may be left: it may have fetched them after it was reaped.
+// The causes. A process without its lock, or silent, is dead if it stays so. Of one that was declared dead
+// before jobs may be left: it may have fetched them after it was reaped.
 const (
 	causeUnlocked = "its connection ended"
 	causeSilent   = "its heartbeat stopped"
@@ -41,29 +41,29 @@ const (
 )
 
 // A crash of one backend, a restart or a promotion of the server frees every lock at once and keeps every
-// process from beating. So a look judges by heartbeats ($4) only once its own session is as old as the
-// limit, and by locks ($5) only once it is as old as the self-limit: within that time a living process
+// process from beating. So a look judges by heartbeats ($3) only once its own session is as old as the
+// limit, and by locks ($4) only once it is as old as the self-limit: within that time a living process
 // has taken its lock again or has ended itself. A free lock says something only about a process that
-// beat while the looking session ($3) was there; of the others the heartbeat alone decides.
+// beat while the looking session ($2) was there; of the others the heartbeat alone decides.
 const lookSQL = `
 with /* queue.look */ others as (
-  select client_id, beat_at, poll_only, declared_dead_at,
+  select client_id, beat_at, poll_only, dead_after, declared_dead_at,
          hashtextextended('backoffice worker ' || client_id, 0) as key
     from worker_processes
    where client_id <> $1
 )
 select client_id, beat_at, 'its heartbeat stopped' as cause
   from others
- where $4
+ where $3
    and declared_dead_at is null
-   and beat_at < clock_timestamp() - $2::interval
+   and beat_at < clock_timestamp() - dead_after
 union all
 select client_id, beat_at, 'its connection ended'
   from others
- where $5
+ where $4
    and declared_dead_at is null
-   and beat_at >= clock_timestamp() - $2::interval
-   and beat_at > $3
+   and beat_at >= clock_timestamp() - dead_after
+   and beat_at > $2
    and not poll_only
    and not exists (
          select from pg_locks
@@ -85,44 +85,45 @@ select distinct o.client_id, o.beat_at, 'it left jobs behind'
 func (r *reaper) queueLook(batch *pgx.Batch, session time.Time, steady time.Duration, found *[]suspect) {
 	limits := r.cfg.Liveness
 	byHeartbeat, byLock := steady >= limits.DeadAfter, steady >= limits.SelfLimit && !session.IsZero()
-	batch.Queue(lookSQL, r.cfg.ClientID, limits.DeadAfter, session, byHeartbeat, byLock).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(lookSQL, r.cfg.ClientID, session, byHeartbeat, byLock).Query(func(rows pgx.Rows) (err error) {
 		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[suspect])
 		return err
 	})
 }
 
-// sighting is the first of the looks in a row that found a process without its lock.
+// sighting is the first of the looks in a row that found a process wanting.
 type sighting struct {
 	at     time.Time
 	beatAt time.Time // of the process; a beat since then ends the row
 }
 
-// lookAgain is how soon a process without its lock is looked at again.
+// lookAgain is how soon a process found wanting is looked at again.
 const lookAgain = 300 * time.Millisecond
 
 // nextLook is how long to wait for the next heartbeat.
 func (r *reaper) nextLook() time.Duration {
-	if len(r.unlocked) > 0 {
+	if len(r.sighted) > 0 {
 		return min(lookAgain, r.cfg.Liveness.Beat)
 	}
 	return r.cfg.Liveness.Beat
 }
 
-// provenAfter is how long a process must be without lock and heartbeat to be dead: two beats. One that
-// only lost the connection takes the lock again within milliseconds, on a crowded machine within a second.
+// provenAfter is how long, by our own clock, a process must be found wanting and not beat to be dead: two
+// beats. One that only lost the connection takes the lock again within milliseconds, on a crowded machine
+// within a second; one that seems silent because the database's clock was set beats again.
 func (r *reaper) provenAfter() time.Duration { return 2 * r.cfg.Liveness.Beat }
 
 // judge hands one process on that is certainly dead; the next look finds the others again.
 func (r *reaper) judge(suspects []suspect) {
-	before := r.unlocked
-	r.unlocked = map[string]sighting{}
+	before := r.sighted
+	r.sighted = map[string]sighting{}
 	for _, s := range suspects {
-		if s.Cause == causeUnlocked {
+		if s.Cause != causeLeft {
 			first, seen := before[s.ClientID]
 			if !seen || !first.beatAt.Equal(s.BeatAt) {
 				first = sighting{at: time.Now(), beatAt: s.BeatAt}
 			}
-			r.unlocked[s.ClientID] = first
+			r.sighted[s.ClientID] = first
 			if time.Since(first.at) < r.provenAfter() {
 				continue
 			}
@@ -178,8 +179,9 @@ func (r *reaper) reapProcess(ctx context.Context, s suspect) error {
 		r.log.WarnContext(ctx, "worker process declared dead", "client_id", s.ClientID, "cause", s.Cause, "last_beat_at", s.BeatAt)
 	}
 	var ended int
-	if err := r.pool.QueryRow(ctx, terminateSQL, s.ClientID).Scan(&ended); err != nil {
-		return fmt.Errorf("end the backends of %s: %w", s.ClientID, err)
+	if err := r.pool.QueryRow(ctx, terminateSQL, s.ClientID).Scan(&ended); err != nil && s.Cause != causeLeft {
+		// Not even then do the jobs have to wait: rows that are still locked are skipped.
+		r.log.ErrorContext(ctx, "backends of a dead worker process not ended; let all worker processes share one role", "client_id", s.ClientID, "error", err)
 	}
 	taken, err := takeBack(ctx, r.pool, s.ClientID, r.cfg.MaxCrashRescues)
 	if err != nil {
