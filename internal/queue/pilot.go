@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -48,7 +47,7 @@ type fencedDriver struct {
 }
 
 func newFencedDriver(pool *pgxpool.Pool, log *slog.Logger, gate *gate) *fencedDriver {
-	return &fencedDriver{Driver: riverpgxv5.New(pool), pilot: &fencedPilot{log: log, gate: gate, undecoded: map[int64]time.Time{}}}
+	return &fencedDriver{Driver: riverpgxv5.New(pool), pilot: &fencedPilot{log: log, gate: gate, held: newHeld()}}
 }
 
 // PluginInit is part of River's seam; there is nothing to prepare.
@@ -62,30 +61,60 @@ type fencedPilot struct {
 	riverpilot.StandardPilot
 	log  *slog.Logger
 	gate *gate
-
-	mu        sync.Mutex
-	undecoded map[int64]time.Time // attempts whose row River could not decode: no middleware runs for them
+	held *held
 }
 
-// JobGetAvailable fetches as River does, while the gate is open, and remembers the attempts that will fail unseen by middleware.
+// JobGetAvailable fetches as River does, while the gate is open, and notes which attempts are in our hands.
+// A fetch that failed may have happened all the same, when only its answer was lost: then the jobs run in
+// the table and nowhere else, and the next fetches give them back.
 func (p *fencedPilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState,
 	params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
 	if !p.gate.isOpen() {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
-	if err != nil || len(result.DecodeErrors) == 0 {
-		return result, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, job := range result.Jobs {
-		if _, broken := result.DecodeErrors[job.ID]; broken && job.AttemptedAt != nil {
-			p.undecoded[job.ID] = *job.AttemptedAt
+	if p.held.doubts(params.Queue) {
+		if err := p.giveBack(ctx, exec, params); err != nil {
+			return nil, err
 		}
 	}
+	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
+	if err != nil {
+		p.held.doubt(params.Queue)
+		return nil, err
+	}
+	p.held.add(result.Jobs)
 	return result, nil
+}
+
+const giveBackSQL = `
+with /* queue.giveBack */ unknown as (
+  select id
+    from river_job
+   where state = 'running'
+     and queue = $1
+     and attempted_by[array_upper(attempted_by, 1)] = $2
+     and id <> all($3)
+     for update skip locked
+), given as (
+  update river_job
+     set state = 'available',
+         attempt = greatest(attempt - 1, 0)
+   where id in (select id from unknown)
+  returning id
+)
+select count(*) from given`
+
+// giveBack makes available what runs in our name without our knowledge.
+func (p *fencedPilot) giveBack(ctx context.Context, exec riverdriver.Executor, params *riverdriver.JobGetAvailableParams) error {
+	var given int
+	if err := exec.QueryRow(ctx, giveBackSQL, params.Queue, params.ClientID, p.held.ids()).Scan(&given); err != nil {
+		return fmt.Errorf("give back jobs of a lost fetch: %w", err)
+	}
+	if given > 0 {
+		p.log.WarnContext(ctx, "jobs of a lost fetch given back", "queue", params.Queue, "count", given)
+	}
+	return nil
 }
 
 // JobSetStateIfRunningMany writes the outcomes whose attempts are current and drops the others with a
@@ -109,7 +138,7 @@ func (p *fencedPilot) JobSetStateIfRunningMany(ctx context.Context, exec riverdr
 		return p.StandardPilot.JobSetStateIfRunningMany(ctx, tx, kept)
 	})
 	if err == nil {
-		p.forget(params.ID)
+		p.held.remove(params.ID, tokens)
 	}
 	return rows, err
 }
@@ -126,8 +155,8 @@ func (p *fencedPilot) takeTokens(params *riverdriver.JobSetStateIfRunningManyPar
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the attempt of job %d: %w", id, err)
 		}
-		if token.IsZero() {
-			token = p.undecodedAttempt(id)
+		if token.IsZero() { // a row River could not decode: no middleware ran for it
+			token = p.held.attempt(id)
 		}
 		tokens[i], bare.MetadataUpdates[i], bare.MetadataDoMerge[i] = token, rest, len(rest) > 0
 	}
@@ -157,20 +186,6 @@ func takeToken(updates []byte) (time.Time, []byte, error) {
 	}
 	rest, err := json.Marshal(fields)
 	return token, rest, err
-}
-
-func (p *fencedPilot) undecodedAttempt(id int64) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.undecoded[id]
-}
-
-func (p *fencedPilot) forget(ids []int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, id := range ids {
-		delete(p.undecoded, id)
-	}
 }
 
 // A final row of the same attempt is one that InJobTx finished: River's outcome then changes no state,
