@@ -15,34 +15,58 @@ import (
 	"backoffice/jobs"
 )
 
-// ProcessOrderWorker works process_order: the effects of one order and the job's end in one commit.
+// ProcessOrderWorker works process_order: the effects of an order and the job's end in one commit, which
+// many orders share.
 type ProcessOrderWorker struct {
 	river.WorkerDefaults[jobs.ProcessOrderArgs]
 	Deps
+	group *queue.Group[int64] // of order ids
+}
+
+// NewProcessOrderWorker returns the worker, whose jobs share commits as d.Group says.
+func NewProcessOrderWorker(d Deps) *ProcessOrderWorker {
+	w := &ProcessOrderWorker{Deps: d}
+	w.group = queue.NewGroup(d.Pool, d.Group, w.process)
+	return w
 }
 
 // Work processes the order. An order that waits for stock completes its job: whatever raises the stock
 // enqueues it again.
 func (w *ProcessOrderWorker) Work(ctx context.Context, job *river.Job[jobs.ProcessOrderArgs]) error {
-	err := queue.InJobTx(ctx, w.Pool, job.JobRow, func(tx pgx.Tx) (queue.Outcome, error) {
-		answers, err := order.Process(ctx, tx, w.Jobs, []int64{job.Args.OrderID}, w.Now())
-		if err != nil {
-			return queue.Outcome{}, err
-		}
-		switch answer := answers[0]; answer.Status {
-		case order.StatusProcessed, order.StatusAwaitingStock:
-			return queue.Completed(), nil
-		case "":
-			return queue.Cancelled(fmt.Sprintf("order %d does not exist", answer.OrderID)), nil
-		default: // rejected, or cancelled by a person: no retry can help
-			return queue.Cancelled(fmt.Sprintf("%s: %s", answer.Status, answer.Reason)), nil
-		}
-	})
+	err := w.group.Work(ctx, job.JobRow, job.Args.OrderID)
 	if errors.Is(err, order.ErrBusy) {
 		return river.JobSnooze(busyPause + rand.N(busyPause)) // waiting is no failure: it costs no attempt
 	}
 	return err
 }
 
-// busyPause is the shortest pause of an order whose products others hold.
+// busyPause is the shortest pause of an order that others hold, or whose products they hold.
 const busyPause = time.Second
+
+// process settles the orders of one commit. Once it has waited for products in vain it does without.
+func (w *ProcessOrderWorker) process(ctx context.Context, tx pgx.Tx, ids []int64, failed error) ([]queue.Verdict, error) {
+	process := order.Process
+	if errors.Is(failed, order.ErrBusy) {
+		process = order.ProcessFree
+	}
+	answers, err := process(ctx, tx, w.Jobs, ids, w.Now())
+	verdicts := make([]queue.Verdict, len(answers))
+	for i, answer := range answers {
+		verdicts[i] = verdict(answer)
+	}
+	return verdicts, err
+}
+
+// verdict is what becomes of the job of an order.
+func verdict(answer order.Answer) queue.Verdict {
+	switch {
+	case answer.Err != nil:
+		return queue.Verdict{Err: answer.Err}
+	case answer.Status == order.StatusProcessed, answer.Status == order.StatusAwaitingStock:
+		return queue.Verdict{Outcome: queue.Completed()}
+	case answer.Status == "":
+		return queue.Verdict{Outcome: queue.Cancelled(fmt.Sprintf("order %d does not exist", answer.OrderID))}
+	default: // rejected, or cancelled by a person: no retry can help
+		return queue.Verdict{Outcome: queue.Cancelled(fmt.Sprintf("%s: %s", answer.Status, answer.Reason))}
+	}
+}

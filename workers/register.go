@@ -11,19 +11,21 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"backoffice/internal/queue"
 	"backoffice/jobs"
 )
 
 // Deps is what workers are built from.
 type Deps struct {
-	Pool *pgxpool.Pool
-	Jobs jobs.Enqueuer
-	Now  func() time.Time
+	Pool  *pgxpool.Pool
+	Jobs  jobs.Enqueuer
+	Now   func() time.Time
+	Group queue.GroupConfig // how jobs of the kinds that share commits do so
 }
 
 // kinds is every kind of this build. A new kind adds its line here.
 var kinds = []kind{
-	of(func(d Deps) river.Worker[jobs.ProcessOrderArgs] { return &ProcessOrderWorker{Deps: d} }),
+	of(func(d Deps) river.Worker[jobs.ProcessOrderArgs] { return NewProcessOrderWorker(d) }),
 	of(func(d Deps) river.Worker[jobs.ReconcileOrdersArgs] { return &ReconcileOrdersWorker{Deps: d} }),
 }
 

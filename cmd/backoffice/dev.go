@@ -125,7 +125,7 @@ func (d *dev) run(ctx context.Context) error {
 func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
-		liveness: queue.DefaultLiveness, maxCrashRescues: 3,
+		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3,
 	}
 	var err error
 	if settings.queues, err = parseQueues(nil); err != nil {

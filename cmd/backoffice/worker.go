@@ -17,14 +17,17 @@ import (
 	"backoffice/workers"
 )
 
-// defaultWorkers is how many jobs of a queue one worker process works at once unless told otherwise.
-// Popular products make orders wait for each other, and whoever waits holds locks: four processes with
-// 16 workers each processed a third of what they did with 2. More processes are the way to more speed
-// only until the cores of Postgres are busy.
+// defaultWorkers is how many jobs of a queue one worker process has in hand at once unless told otherwise.
+// Jobs of the grouped queues share transactions: while some commit, enough others must be in hand to
+// fill the next commits.
 var defaultWorkers = map[string]int{
-	jobs.QueueOrders:      4,
+	jobs.QueueOrders:      500,
 	jobs.QueueMaintenance: 2,
 }
+
+// groupedQueues are those whose jobs all share transactions, so that their connections are the
+// committers' and not one for each job.
+var groupedQueues = map[string]bool{jobs.QueueOrders: true}
 
 // sparePool is how many connections a worker process needs beside those of its jobs: fetching, writing
 // outcomes, River's listener and maintenance, and the timetable.
@@ -38,13 +41,19 @@ func workerCommand() *cli.Command {
 fetching and lets running jobs finish; a second signal exits at once.
 
   backoffice worker
-  backoffice worker --queue orders=8           only this queue, 8 jobs at once
+  backoffice worker --queue orders=1000        only this queue, 1000 jobs in hand at once
   backoffice worker --once                     work what is due, then exit`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "queue", EnvVars: []string{"BACKOFFICE_QUEUES"},
 				Usage: "`NAME=WORKERS`: a queue to work and how many of its jobs at once; repeatable (default: every queue)"},
+			&cli.IntFlag{Name: "group-size", EnvVars: []string{"BACKOFFICE_GROUP_SIZE"}, Value: queue.DefaultGroup().Size,
+				Usage: "most `JOBS` of the orders queue that share one commit; 1: none do"},
+			&cli.IntFlag{Name: "committers", EnvVars: []string{"BACKOFFICE_COMMITTERS"}, Value: queue.DefaultGroup().Committers,
+				Usage: "most shared `COMMITS` in flight at once; about the cores of Postgres, over all worker processes"},
+			&cli.DurationFlag{Name: "group-wait", EnvVars: []string{"BACKOFFICE_GROUP_WAIT"}, Value: queue.DefaultGroup().Wait,
+				Usage: "how long a commit that is not full waits for more jobs; 0 adds no delay, and a busy queue fills commits by itself"},
 			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"},
-				Usage: "`CONNECTIONS` of this process at most (default: its workers plus 6)"},
+				Usage: "`CONNECTIONS` of this process at most (default: its committers, plus the workers of the other queues, plus 6)"},
 			&cli.DurationFlag{Name: "soft-stop", EnvVars: []string{"BACKOFFICE_SOFT_STOP"}, Value: 20 * time.Second,
 				Usage: "how long running jobs may finish after a stop is asked, before they are cancelled"},
 			&cli.DurationFlag{Name: "hard-stop", EnvVars: []string{"BACKOFFICE_HARD_STOP"}, Value: 10 * time.Second,
@@ -141,6 +150,7 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		hardStop:    c.Duration("hard-stop"),
 		rescueAfter: c.Duration("rescue-after"),
 		poolSize:    c.Int("pool-size"),
+		group:       queue.GroupConfig{Size: c.Int("group-size"), Committers: c.Int("committers"), Wait: c.Duration("group-wait")},
 
 		liveness:        queue.Liveness{Beat: c.Duration("heartbeat"), DeadAfter: c.Duration("dead-after"), SelfLimit: c.Duration("self-limit")},
 		pollOnly:        c.Bool("poll-only"),
@@ -165,6 +175,9 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 	if err := checkLiveness(s); err != nil {
 		return s, err
 	}
+	if err := checkGroup(s.group); err != nil {
+		return s, err
+	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)
 	}
@@ -173,8 +186,8 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		s.poolSize = needed
 	}
 	if s.poolSize < needed {
-		return s, usagef("--pool-size %d is below %d (%s, plus %d); raise it or lower the queues' workers",
-			s.poolSize, needed, s.queueFlags(), sparePool)
+		return s, usagef("--pool-size %d is below %d (%s, plus %d); raise it or lower the others",
+			s.poolSize, needed, s.poolFlags(), sparePool)
 	}
 	return s, nil
 }
@@ -191,6 +204,25 @@ func checkLiveness(s workerSettings) error {
 		return usagef("--dead-after %s must exceed --self-limit %s, so that a process ends itself before others take its jobs; raise it", l.DeadAfter, l.SelfLimit)
 	case s.maxCrashRescues < 1:
 		return usagef("--max-crash-rescues %d must be at least 1", s.maxCrashRescues)
+	}
+	return nil
+}
+
+// Bounds of shared commits: what a transaction can hold and still be short.
+const (
+	maxGroupSize = 2000
+	maxGroupWait = time.Second
+)
+
+// checkGroup refuses commits that could never happen or would take too long.
+func checkGroup(g queue.GroupConfig) error {
+	switch {
+	case g.Size < 1 || g.Size > maxGroupSize:
+		return usagef("--group-size %d is outside 1 to %d", g.Size, maxGroupSize)
+	case g.Committers < 1:
+		return usagef("--committers %d must be at least 1", g.Committers)
+	case g.Wait < 0 || g.Wait > maxGroupWait:
+		return usagef("--group-wait %s is outside 0 to %s", g.Wait, maxGroupWait)
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ const (
 type workerSettings struct {
 	clientID    string
 	queues      map[string]int
+	group       queue.GroupConfig
 	poolSize    int
 	softStop    time.Duration
 	hardStop    time.Duration
@@ -52,10 +53,18 @@ type workerSettings struct {
 // poolNeeded is how many connections may be in use at once.
 func (s workerSettings) poolNeeded() int {
 	needed := sparePool
-	for _, workers := range s.queues {
-		needed += workers
+	for name, workers := range s.queues {
+		needed += s.connections(name, workers)
 	}
 	return needed
+}
+
+// connections is how many of them the jobs of a queue may use at once.
+func (s workerSettings) connections(queue string, workers int) int {
+	if groupedQueues[queue] {
+		return min(workers, s.group.Committers)
+	}
+	return workers
 }
 
 // poolOptions name the connections after the process, so that whoever finds it dead can end them.
@@ -67,11 +76,15 @@ func (s workerSettings) poolOptions() postgres.Options {
 	return options
 }
 
-// queueFlags writes the queues as the flags that would name them.
-func (s workerSettings) queueFlags() string {
+// poolFlags writes the flags that the size of the pool follows from.
+func (s workerSettings) poolFlags() string {
 	var flags []string
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		flags = append(flags, fmt.Sprintf("--queue %s=%d", name, s.queues[name]))
+		if workers := s.queues[name]; s.connections(name, workers) == workers {
+			flags = append(flags, fmt.Sprintf("--queue %s=%d", name, workers))
+		} else {
+			flags = append(flags, fmt.Sprintf("--committers %d for %s", s.group.Committers, name))
+		}
 	}
 	return strings.Join(flags, ", ")
 }
@@ -83,7 +96,7 @@ func (s workerSettings) checkServer(ctx context.Context, pool *pgxpool.Pool) err
 		return err
 	}
 	if s.poolSize >= limit { // the heartbeat has a connection of its own
-		return fmt.Errorf("--pool-size %d, plus 1 for the heartbeat, exceeds the %d connections the server grants (max_connections less the reserved); lower the queues' workers or raise max_connections", s.poolSize, limit)
+		return fmt.Errorf("--pool-size %d, plus 1 for the heartbeat, exceeds the %d connections the server grants (max_connections less the reserved); lower --committers or the queues' workers, or raise max_connections", s.poolSize, limit)
 	}
 	return nil
 }
@@ -119,7 +132,7 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 	if err != nil {
 		return nil, err
 	}
-	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now})
+	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: s.group})
 	if err != nil {
 		return nil, err
 	}

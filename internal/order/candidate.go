@@ -27,6 +27,7 @@ type candidate struct {
 	status Status
 	reason string
 	short  []shortage // what it waits for
+	err    error      // why it cannot be settled now
 }
 
 // share is what an order does to one tracked product for one reason.
@@ -46,18 +47,27 @@ type shortage struct {
 // and has them compiled: over 100 ms each time, for statements that take 3.
 const interpretSQL = `set /* order */ local jit = off`
 
-// Many orders may want the same popular product. Whoever waits for long is better off later, and gives
-// back meanwhile what it has locked: see ErrBusy.
-const waitBrieflySQL = `set /* order.Process */ local lock_timeout = '5s'`
+// Many orders may want the same popular product, and take turns. Whoever waits for longer than turns
+// take is better off later, and gives back meanwhile what it has locked: see ErrBusy.
+const waitBrieflySQL = `set /* order.Process */ local lock_timeout = '1s'`
 
-// FOR UPDATE, not the weaker NO KEY UPDATE: it waits for a line that is being added to the order, and
-// keeps others out until the order's status is committed.
+// FOR UPDATE, not the weaker NO KEY UPDATE: it meets a line that is being added to the order, and keeps
+// others out until the order's status is committed. One locked order must not hold up the others.
+//
+// The key of order_effects would stop an order whose effects are recorded already, and with it the whole
+// set; looked at here, it stops that order alone. A subquery with a limit cannot become a join or a hash.
 const lockOrdersSQL = `
-select /* order.Process */ id, kind, status, coalesce(reason, ''), placed_at
+select /* order.Process */ id, kind, status, coalesce(reason, ''), placed_at,
+       (select e.effect from order_effects e where e.order_id = orders.id limit 1) is not null
   from orders
  where id = any($1)
  order by id
-   for update`
+   for update skip locked`
+
+const lockedOrdersSQL = `
+select /* order.Process */ id
+  from orders
+ where id = any($1)`
 
 // Sorted, so that two transactions that want the same products wait in one direction. A final order
 // has taken its share already.
@@ -97,7 +107,7 @@ select /* order.Process */ wanted.id, coalesce(line.tracked, ''), line.line_kind
 
 // lockAndRead locks orders, then the tracked products of those that are not final, then reads, in a
 // statement that sees what earlier holders of the locks committed, what each order asks for.
-func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candidate, *stock, error) {
+func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64, lockProducts string) (map[int64]*candidate, *stock, error) {
 	orders := make(map[int64]*candidate, len(ids))
 	stock := newStock()
 	batch := &pgx.Batch{}
@@ -105,13 +115,17 @@ func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candid
 	batch.Queue(waitBrieflySQL)
 	batch.Queue(lockOrdersSQL, ids).Query(func(rows pgx.Rows) error {
 		var c candidate
-		return eachRow(rows, []any{&c.id, &c.kind, &c.was, &c.reason, &c.placedAt}, func() {
+		var applied bool
+		return eachRow(rows, []any{&c.id, &c.kind, &c.was, &c.reason, &c.placedAt, &applied}, func() {
 			locked := c
 			locked.status = c.was
+			if applied && !c.was.Final() {
+				locked.err = fmt.Errorf("order %d is %s, yet its effects are recorded: see backoffice verify", c.id, c.was)
+			}
 			orders[c.id] = &locked
 		})
 	})
-	batch.Queue(lockProductsSQL, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(lockProducts, ids).Query(func(rows pgx.Rows) error {
 		var sku string
 		var onHand int64
 		return eachRow(rows, []any{&sku, &onHand}, func() { stock.begin(sku, onHand) })
@@ -127,7 +141,32 @@ func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64) (map[int64]*candid
 			}
 		})
 	})
-	return orders, stock, busy(tx.SendBatch(ctx, batch).Close())
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, nil, err
+	}
+	return orders, stock, findLocked(ctx, tx, ids, orders)
+}
+
+// findLocked adds the orders that others have locked to those that were locked here.
+func findLocked(ctx context.Context, tx pgx.Tx, ids []int64, orders map[int64]*candidate) error {
+	var missing []int64
+	for _, id := range ids {
+		if orders[id] == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, lockedOrdersSQL, missing)
+	if err != nil {
+		return err
+	}
+	locked, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	for _, id := range locked {
+		orders[id] = &candidate{id: id, err: fmt.Errorf("%w: order %d is locked by another transaction", ErrBusy, id)}
+	}
+	return err
 }
 
 // busy recognises a lock that waitBrieflySQL has given up on.
@@ -145,14 +184,20 @@ func eachRow(rows pgx.Rows, into []any, use func()) error {
 	return err
 }
 
-// add notes the sum of the order's lines of one kind for one product; a product that is not locked
-// here is not tracked.
+// add notes the sum of the order's lines of one kind for one product. A product that is not locked here
+// is held by others, or was not tracked a moment ago.
 func (c *candidate) add(sku string, kind LineKind, quantity int64, amount decimal.Decimal, stock *stock) {
 	c.hasLines = true
 	if kind == LineItem || kind == LineAdjustment {
 		c.amount = c.amount.Add(amount)
 	}
-	if _, tracked := stock.onHand[sku]; !tracked || kind == LineAdjustment {
+	if sku == "" || kind == LineAdjustment {
+		return
+	}
+	if _, locked := stock.onHand[sku]; !locked {
+		if c.err == nil && !c.was.Final() {
+			c.err = fmt.Errorf("%w: sku %q of order %d is locked by another transaction", ErrBusy, sku, c.id)
+		}
 		return
 	}
 	reason := "sale"

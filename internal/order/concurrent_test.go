@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -66,20 +67,55 @@ func TestOneOrderProcessedByManyAtOnce(t *testing.T) {
 	s.wantSound()
 }
 
-// A line that is being added is part of the order: processing waits for it.
-func TestProcessWaitsForALineThatIsBeingAdded(t *testing.T) {
+// A line that is being added is part of the order: processing leaves the order for later, and settles
+// the others at once.
+func TestProcessLeavesAnOrderWhoseLineIsBeingAdded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.track("A", 10)
-	id := s.place(sale(item("A", 1, "1")))[0]
+	ids := s.place(sale(item("A", 1, "1")), sale(item("A", 2, "1")))
 	writing := s.begin()
-	s.execIn(writing, `insert into order_lines (order_id, line_no, sku, quantity, unit_price) values ($1, 2, 'A', 4, 1)`, id)
-	processed := s.start(func(ctx context.Context) error { return s.processAlone(ctx, id) })
-	s.waitBlocked(1)
+	s.execIn(writing, `insert into order_lines (order_id, line_no, sku, quantity, unit_price) values ($1, 2, 'A', 4, 1)`, ids[0])
+	answers := s.process(ids...)
+	if !errors.Is(answers[0].Err, order.ErrBusy) || answers[1].Status != order.StatusProcessed {
+		t.Errorf("answers = %+v, want the first to be busy and the second to be processed", answers)
+	}
 	s.commit(writing)
-	processed()
-	if n := one[int](s, `select on_hand from products`); n != 5 {
-		t.Errorf("on hand = %d, want 5: both lines", n)
+	s.process(ids...)
+	if n := one[int](s, `select on_hand from products`); n != 3 {
+		t.Errorf("on hand = %d, want 3: all lines of both", n)
+	}
+	s.wantSound()
+}
+
+// Somebody who holds a popular product for long holds up the orders that want it, and no others.
+func TestProcessFreeSettlesWhatOthersDoNotHold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.track("A", 10)
+	s.track("B", 10)
+	ids := s.place(sale(item("A", 1, "1")), sale(item("B", 1, "1"), item("A", 1, "1")), sale(item("B", 1, "1"), item("U", 1, "1")),
+		order.Draft{Kind: order.KindAdjustment, Lines: []order.Line{item("A", 1, "-5")}})
+	holding := s.begin()
+	s.execIn(holding, `select from products where sku = 'A' for update`)
+	err := s.processAlone(t.Context(), ids...)
+	if !errors.Is(err, order.ErrBusy) {
+		t.Errorf("Process: %v, want ErrBusy", err)
+	}
+	var answers []order.Answer
+	s.inTx(func(tx pgx.Tx) (err error) {
+		answers, err = order.ProcessFree(t.Context(), tx, s.jobs, ids, pgtest.Noon)
+		return err
+	})
+	for i, busy := range []bool{true, true, false, false} {
+		if errors.Is(answers[i].Err, order.ErrBusy) != busy || (answers[i].Status == order.StatusProcessed) == busy {
+			t.Errorf("answer %d = %+v, want busy: %t", i, answers[i], busy)
+		}
+	}
+	s.wantSound()
+	s.commit(holding)
+	if got := statuses(s.process(ids...)); got != "processed processed processed processed" {
+		t.Errorf("once A is free: %s", got)
 	}
 	s.wantSound()
 }
@@ -96,11 +132,18 @@ func (s *shop) together(steps ...func(context.Context) error) {
 	}
 }
 
+// processAlone processes orders in a transaction of their own, again and again while others hold one of them.
 func (s *shop) processAlone(ctx context.Context, ids ...int64) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		_, err := order.Process(ctx, tx, s.jobs, ids, pgtest.Noon)
-		return err
-	})
+	for {
+		var answers []order.Answer
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+			answers, err = order.Process(ctx, tx, s.jobs, ids, pgtest.Noon)
+			return err
+		})
+		if err != nil || !slices.ContainsFunc(answers, func(a order.Answer) bool { return a.Err != nil }) {
+			return err
+		}
+	}
 }
 
 // Orders that wait for one or two products, receipts of single products, corrections and credits, all

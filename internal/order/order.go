@@ -93,6 +93,7 @@ type Answer struct {
 	OrderID int64
 	Status  Status // empty: no such order
 	Reason  string // why the order was rejected or cancelled, or what it waits for
+	Err     error  // why this order alone could not be settled, and so was left as it is; ErrBusy: later is soon enough
 }
 
 // Total is what lines of one order come to in the ledger, in the order's currency: items and

@@ -17,31 +17,45 @@ import (
 // An order that is final already is answered and left as it is. There is one Answer per id, in order.
 //
 // The set shares one pair of round trips, and each order is judged as if those before it had been
-// processed alone; one that waits or is rejected changes nothing for the others. An order of the set
-// that is short takes what a later one gives back. Whatever stock rose wakes the orders outside the set
-// that wait for it. now stamps every row written. An error leaves tx unusable: roll it back.
+// processed alone; one that waits or is rejected changes nothing for the others, and neither does one
+// whose Answer has an error. An order of the set that is short takes what a later one gives back.
+// Whatever stock rose wakes the orders outside the set that wait for it. now stamps every row written.
+//
+// An order that others have locked is answered with ErrBusy at once. Products are waited for, briefly:
+// then the whole call fails with ErrBusy, and ProcessFree settles what can be. After any error roll tx
+// back.
 func Process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
+	return process(ctx, tx, enq, ids, now, lockProductsSQL)
+}
+
+// ProcessFree is Process for the orders whose products nobody else has locked; it waits for nothing.
+// The others are answered with ErrBusy.
+func ProcessFree(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
+	return process(ctx, tx, enq, ids, now, lockProductsSQL+" skip locked")
+}
+
+func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, lockProducts string) ([]Answer, error) {
 	unique := withoutRepeats(ids)
 	if len(unique) == 0 {
 		return nil, nil
 	}
-	orders, stock, err := lockAndRead(ctx, tx, unique)
+	orders, stock, err := lockAndRead(ctx, tx, unique, lockProducts)
 	if err != nil {
-		return nil, fmt.Errorf("process %s: lock and read: %w", named(unique), err)
+		return nil, fmt.Errorf("process %s: lock and read: %w", named(unique), busy(err))
 	}
 	var open []*candidate
 	for _, id := range unique {
-		if c := orders[id]; c != nil && !c.was.Final() {
+		if c := orders[id]; c != nil && c.err == nil && !c.was.Final() {
 			open = append(open, c)
 		}
 	}
 	settle(open, stock)
 	woken, err := write(ctx, tx, open, stock, unique, now)
 	if err != nil {
-		return nil, fmt.Errorf("process %s: write: %w", named(unique), err)
+		return nil, fmt.Errorf("process %s: write: %w", named(unique), busy(err))
 	}
 	if _, err := enqueue(ctx, tx, enq, woken); err != nil {
-		return nil, fmt.Errorf("process %s: wake %s: %w", named(unique), named(woken), err)
+		return nil, fmt.Errorf("process %s: wake %s: %w", named(unique), named(woken), busy(err))
 	}
 	return answers(ids, orders), nil
 }
@@ -84,7 +98,7 @@ func answers(ids []int64, orders map[int64]*candidate) []Answer {
 	for i, id := range ids {
 		found[i].OrderID = id
 		if c := orders[id]; c != nil {
-			found[i].Status, found[i].Reason = c.status, c.reason
+			found[i].Status, found[i].Reason, found[i].Err = c.status, c.reason, c.err
 		}
 	}
 	return found

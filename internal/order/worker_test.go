@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 
 	"github.com/jackc/pgx/v5"
@@ -24,10 +25,14 @@ select id, (args ->> 'order_id')::bigint from river_job where id = any($1) and s
 
 	completeSQL = `
 update river_job set state = 'completed', finalized_at = clock_timestamp() where id = any($1)`
+
+	snoozeSQL = `
+update river_job set state = 'available' where id = any($1)`
 )
 
 // work does what worker processes do: claims a few jobs, locks their rows, processes their orders and
-// completes the jobs in one transaction. It answers how many jobs it claimed.
+// completes the jobs in one transaction; orders that others hold are for later. It answers how many jobs
+// it claimed.
 func (s *shop) work(ctx context.Context, most int) (int, error) {
 	rows, err := s.pool.Query(ctx, claimSQL, most)
 	if err != nil {
@@ -46,10 +51,25 @@ func (s *shop) work(ctx context.Context, most int) (int, error) {
 		if err != nil {
 			return err
 		}
-		if _, err := order.Process(ctx, tx, s.jobs, orders, pgtest.Noon); err != nil {
+		answers, err := order.Process(ctx, tx, s.jobs, orders, pgtest.Noon)
+		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, completeSQL, held)
+		var settled, busy []int64
+		for i, answer := range answers {
+			switch {
+			case answer.Err == nil:
+				settled = append(settled, held[i])
+			case errors.Is(answer.Err, order.ErrBusy):
+				busy = append(busy, held[i])
+			default:
+				return answer.Err
+			}
+		}
+		if _, err := tx.Exec(ctx, completeSQL, settled); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, snoozeSQL, busy)
 		return err
 	})
 }

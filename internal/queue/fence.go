@@ -98,22 +98,31 @@ func fence(ctx context.Context, tx pgx.Tx, job *rivertype.JobRow) error {
 
 // finish writes the final state of a job whose row fence has locked.
 func finish(ctx context.Context, tx pgx.Tx, job *rivertype.JobRow, outcome Outcome) error {
-	var attemptError *string // text: without prepared statements bytes would be sent as bytea
-	switch outcome.state {
-	case rivertype.JobStateCompleted:
-	case rivertype.JobStateCancelled:
-		encoded, err := json.Marshal(rivertype.AttemptError{At: *job.AttemptedAt, Attempt: job.Attempt, Error: outcome.reason})
-		if err != nil {
-			return fmt.Errorf("encode the reason of job %d: %w", job.ID, err)
-		}
-		attemptError = new(string(encoded))
-	default:
-		return fmt.Errorf("finish job %d: %q is no final outcome", job.ID, outcome.state)
+	attemptError, err := outcome.attemptError(job)
+	if err != nil {
+		return err
 	}
 	if _, err := tx.Exec(ctx, finishSQL, job.ID, string(outcome.state), attemptError); err != nil {
 		return fmt.Errorf("finish job %d: %w", job.ID, err)
 	}
 	return nil
+}
+
+// attemptError is the outcome's reason as an entry of river_job.errors, nil when it has none. It is
+// text: without prepared statements bytes would be sent as bytea. An outcome that is not final is refused.
+func (o Outcome) attemptError(job *rivertype.JobRow) (*string, error) {
+	switch o.state {
+	case rivertype.JobStateCompleted:
+		return nil, nil
+	case rivertype.JobStateCancelled:
+		encoded, err := json.Marshal(rivertype.AttemptError{At: *job.AttemptedAt, Attempt: job.Attempt, Error: o.reason})
+		if err != nil {
+			return nil, fmt.Errorf("encode the reason of job %d: %w", job.ID, err)
+		}
+		return new(string(encoded)), nil
+	default:
+		return nil, fmt.Errorf("finish job %d: %q is no final outcome", job.ID, o.state)
+	}
 }
 
 // stopped makes an error that the end of ctx caused recognisable as such. River gives the attempt back

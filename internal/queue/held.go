@@ -12,8 +12,8 @@ import (
 // held is what a process has in its hands: the attempts it fetched and whose outcome is not written yet.
 type held struct {
 	mu       sync.Mutex
-	attempts map[int64]time.Time // job id to attempted_at
-	doubtful map[string]doubt    // by queue
+	attempts map[int64]*rivertype.JobRow // by job id, as fetched
+	doubtful map[string]doubt            // by queue
 }
 
 // doubt is for how long after a failed fetch jobs may turn up that we do not know of: the server may
@@ -28,7 +28,7 @@ const (
 )
 
 func newHeld() *held {
-	return &held{attempts: map[int64]time.Time{}, doubtful: map[string]doubt{}}
+	return &held{attempts: map[int64]*rivertype.JobRow{}, doubtful: map[string]doubt{}}
 }
 
 func (h *held) add(fetched []*rivertype.JobRow) {
@@ -36,7 +36,7 @@ func (h *held) add(fetched []*rivertype.JobRow) {
 	defer h.mu.Unlock()
 	for _, job := range fetched {
 		if job.AttemptedAt != nil {
-			h.attempts[job.ID] = *job.AttemptedAt
+			h.attempts[job.ID] = job
 		}
 	}
 }
@@ -46,17 +46,40 @@ func (h *held) remove(ids []int64, attempts []time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, id := range ids {
-		if h.attempts[id].Equal(attempts[i]) {
+		if job := h.attempts[id]; job != nil && job.AttemptedAt.Equal(attempts[i]) {
 			delete(h.attempts, id)
 		}
 	}
+}
+
+// end forgets attempts whose final state is committed, and answers their jobs as they were fetched, in
+// that state.
+func (h *held) end(ended map[int64]token) []*rivertype.JobRow {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	jobs := make([]*rivertype.JobRow, 0, len(ended))
+	for id, token := range ended {
+		job := h.attempts[id]
+		if job == nil || !job.AttemptedAt.Equal(token.At) { // the attempt that followed was fetched meanwhile
+			continue
+		}
+		delete(h.attempts, id)
+		now := time.Now()
+		final := *job
+		final.State, final.FinalizedAt = token.Ended, &now
+		jobs = append(jobs, &final)
+	}
+	return jobs
 }
 
 // attempt is when the job's newest attempt here began, zero for none.
 func (h *held) attempt(id int64) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.attempts[id]
+	if job := h.attempts[id]; job != nil {
+		return *job.AttemptedAt
+	}
+	return time.Time{}
 }
 
 func (h *held) ids() []int64 {

@@ -20,10 +20,14 @@ type outcomeLog struct {
 
 type outcomeKey struct{}
 
-// noteOutcome tells the log what InJobTx has committed; the worker itself only returns nil.
+// noteOutcome tells the log and the pilot what a fenced transaction has committed; the worker itself
+// only returns nil.
 func noteOutcome(ctx context.Context, outcome Outcome) {
 	if noted, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
 		*noted = outcome
+	}
+	if token, ok := ctx.Value(tokenCtxKey{}).(*token); ok {
+		token.Ended = outcome.state
 	}
 }
 

@@ -24,20 +24,31 @@ import (
 // The seam (a driver with PluginInit and PluginPilot) is marked unstable by River. The version is
 // pinned, all of its use is here, and TestPilot compares it with River's own pilot.
 
-// tokenKey carries an attempt's attempted_at through River's metadata updates, from the middleware
-// that sees the attempt to the pilot that writes its outcome. The pilot takes it out: it never reaches
-// the table.
-const tokenKey = "backoffice:attempted_at"
+// tokenKey carries an attempt's token through River's metadata updates, from the middleware that sees
+// the attempt to the pilot that writes its outcome. The pilot takes it out: it never reaches the table.
+const tokenKey = "backoffice:attempt"
+
+// token says which attempt an outcome belongs to, and whether it is written already.
+type token struct {
+	At    time.Time          `json:"at"`              // attempted_at
+	Ended rivertype.JobState `json:"ended,omitempty"` // the final state that a fenced transaction has committed
+}
+
+type tokenCtxKey struct{}
 
 // attemptToken marks each attempt's outcome with the attempt it belongs to. A map from job to attempt
 // would not do: one process may hold two attempts of a job at once.
 type attemptToken struct{ river.MiddlewareDefaults }
 
 func (*attemptToken) Work(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
-	if err := river.MetadataSet(ctx, tokenKey, job.AttemptedAt); err != nil {
+	mark := &token{}
+	if job.AttemptedAt != nil {
+		mark.At = *job.AttemptedAt
+	}
+	if err := river.MetadataSet(ctx, tokenKey, mark); err != nil {
 		return fmt.Errorf("mark attempt %d of job %d: %w", job.Attempt, job.ID, err)
 	}
-	return work(ctx)
+	return work(context.WithValue(ctx, tokenCtxKey{}, mark))
 }
 
 // fencedDriver is River's pgx driver with the fenced pilot.
@@ -118,74 +129,94 @@ func (p *fencedPilot) giveBack(ctx context.Context, exec riverdriver.Executor, p
 }
 
 // JobSetStateIfRunningMany writes the outcomes whose attempts are current and drops the others with a
-// log line each, in one transaction that holds the rows meanwhile.
+// log line each, in one transaction that holds the rows meanwhile. What a fenced transaction has
+// committed with the job's effects is not written again, only told to River's subscribers.
 func (p *fencedPilot) JobSetStateIfRunningMany(ctx context.Context, exec riverdriver.Executor,
 	params *riverdriver.JobSetStateIfRunningManyParams,
 ) ([]*rivertype.JobRow, error) {
-	tokens, params, err := p.takeTokens(params)
+	open := &outcomeBatch{JobSetStateIfRunningManyParams: riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}}
+	ended := map[int64]token{}
+	for i, id := range params.ID {
+		token, rest, err := takeToken(params.MetadataUpdates[i])
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("read the attempt of job %d: %w", id, err)
+		case token.Ended != "" && len(rest) == 0:
+			ended[id] = token
+			continue
+		case token.At.IsZero(): // a row River could not decode: no middleware ran for it
+			token.At = p.held.attempt(id)
+		}
+		open.add(params, i, token.At, rest)
+	}
+	rows, err := p.write(ctx, exec, open)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := dbutil.WithTxV(ctx, exec, func(ctx context.Context, tx riverdriver.ExecutorTx) ([]*rivertype.JobRow, error) {
-		current, err := lockCurrent(ctx, tx, params.ID, tokens)
+	p.held.remove(open.ID, open.attempts)
+	return append(rows, p.held.end(ended)...), nil
+}
+
+// write writes the outcomes whose attempts are current.
+func (p *fencedPilot) write(ctx context.Context, exec riverdriver.Executor, open *outcomeBatch) ([]*rivertype.JobRow, error) {
+	if len(open.ID) == 0 {
+		return nil, nil
+	}
+	return dbutil.WithTxV(ctx, exec, func(ctx context.Context, tx riverdriver.ExecutorTx) ([]*rivertype.JobRow, error) {
+		current, err := lockCurrent(ctx, tx, open.ID, open.attempts)
 		if err != nil {
-			return nil, fmt.Errorf("fence %d outcomes: %w", len(params.ID), err)
+			return nil, fmt.Errorf("fence %d outcomes: %w", len(open.ID), err)
 		}
-		kept := p.keep(ctx, params, current)
+		kept := p.keep(ctx, open, current)
 		if len(kept.ID) == 0 {
 			return nil, nil
 		}
-		return p.StandardPilot.JobSetStateIfRunningMany(ctx, tx, kept)
+		return p.StandardPilot.JobSetStateIfRunningMany(ctx, tx, &kept.JobSetStateIfRunningManyParams)
 	})
-	if err == nil {
-		p.held.remove(params.ID, tokens)
-	}
-	return rows, err
 }
 
-// takeTokens reads each outcome's attempt out of its metadata updates and answers params without it.
-// params itself stays as it is: River calls again with it after a failure.
-func (p *fencedPilot) takeTokens(params *riverdriver.JobSetStateIfRunningManyParams) ([]time.Time, *riverdriver.JobSetStateIfRunningManyParams, error) {
-	tokens := make([]time.Time, len(params.ID))
-	bare := *params
-	bare.MetadataUpdates = make([][]byte, len(params.ID))
-	bare.MetadataDoMerge = make([]bool, len(params.ID))
-	for i, id := range params.ID {
-		token, rest, err := takeToken(params.MetadataUpdates[i])
-		if err != nil {
-			return nil, nil, fmt.Errorf("read the attempt of job %d: %w", id, err)
-		}
-		if token.IsZero() { // a row River could not decode: no middleware ran for it
-			token = p.held.attempt(id)
-		}
-		tokens[i], bare.MetadataUpdates[i], bare.MetadataDoMerge[i] = token, rest, len(rest) > 0
-	}
-	return tokens, &bare, nil
+// outcomeBatch is what River wants written, and the attempt of each.
+type outcomeBatch struct {
+	riverdriver.JobSetStateIfRunningManyParams
+	attempts []time.Time
+}
+
+// add appends outcome i of params, with the rest of its metadata updates.
+func (o *outcomeBatch) add(params *riverdriver.JobSetStateIfRunningManyParams, i int, attempt time.Time, rest []byte) {
+	o.attempts = append(o.attempts, attempt)
+	o.ID = append(o.ID, params.ID[i])
+	o.Attempt = append(o.Attempt, params.Attempt[i])
+	o.ErrData = append(o.ErrData, params.ErrData[i])
+	o.FinalizedAt = append(o.FinalizedAt, params.FinalizedAt[i])
+	o.MetadataDoMerge = append(o.MetadataDoMerge, len(rest) > 0)
+	o.MetadataUpdates = append(o.MetadataUpdates, rest)
+	o.ScheduledAt = append(o.ScheduledAt, params.ScheduledAt[i])
+	o.State = append(o.State, params.State[i])
 }
 
 // takeToken splits metadata updates into the attempt's token, zero if there is none, and the rest.
-func takeToken(updates []byte) (time.Time, []byte, error) {
-	var token time.Time
+func takeToken(updates []byte) (token, []byte, error) {
+	var mark token
 	if len(updates) == 0 {
-		return token, nil, nil
+		return mark, nil, nil
 	}
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(updates, &fields); err != nil {
-		return token, nil, err
+		return mark, nil, err
 	}
 	encoded, marked := fields[tokenKey]
 	if !marked {
-		return token, updates, nil
+		return mark, updates, nil
 	}
-	if err := json.Unmarshal(encoded, &token); err != nil {
-		return token, nil, err
+	if err := json.Unmarshal(encoded, &mark); err != nil {
+		return mark, nil, err
 	}
 	delete(fields, tokenKey)
 	if len(fields) == 0 {
-		return token, nil, nil
+		return mark, nil, nil
 	}
 	rest, err := json.Marshal(fields)
-	return token, rest, err
+	return mark, rest, err
 }
 
 // A final row of the same attempt is one that InJobTx finished: River's outcome then changes no state,
@@ -217,21 +248,14 @@ func lockCurrent(ctx context.Context, tx riverdriver.ExecutorTx, ids []int64, to
 }
 
 // keep answers the outcomes of current attempts only.
-func (p *fencedPilot) keep(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams, current map[int64]bool) *riverdriver.JobSetStateIfRunningManyParams {
-	kept := &riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}
-	for i, id := range params.ID {
+func (p *fencedPilot) keep(ctx context.Context, open *outcomeBatch, current map[int64]bool) *outcomeBatch {
+	kept := &outcomeBatch{JobSetStateIfRunningManyParams: riverdriver.JobSetStateIfRunningManyParams{Now: open.Now, Schema: open.Schema}}
+	for i, id := range open.ID {
 		if !current[id] {
-			p.log.WarnContext(ctx, "stale outcome dropped", "job_id", id, "state", params.State[i])
+			p.log.WarnContext(ctx, "stale outcome dropped", "job_id", id, "state", open.State[i])
 			continue
 		}
-		kept.ID = append(kept.ID, id)
-		kept.Attempt = append(kept.Attempt, params.Attempt[i])
-		kept.ErrData = append(kept.ErrData, params.ErrData[i])
-		kept.FinalizedAt = append(kept.FinalizedAt, params.FinalizedAt[i])
-		kept.MetadataDoMerge = append(kept.MetadataDoMerge, params.MetadataDoMerge[i])
-		kept.MetadataUpdates = append(kept.MetadataUpdates, params.MetadataUpdates[i])
-		kept.ScheduledAt = append(kept.ScheduledAt, params.ScheduledAt[i])
-		kept.State = append(kept.State, params.State[i])
+		kept.add(&open.JobSetStateIfRunningManyParams, i, open.attempts[i], open.MetadataUpdates[i])
 	}
 	return kept
 }

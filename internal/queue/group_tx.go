@@ -1,0 +1,217 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river/rivertype"
+)
+
+var (
+	// errRowHeld means that another transaction has locked the job's row: the job has to wait, and the
+	// others need not wait with it.
+	errRowHeld = errors.New("the job's row is locked by another transaction")
+	// errNoServer marks an error that fewer jobs would meet just as well.
+	errNoServer = errors.New("no connection")
+)
+
+// workPanic is a panic of the group's work, on its way to the job that caused it.
+type workPanic struct {
+	value any
+	stack []byte
+}
+
+func (p *workPanic) Error() string  { return fmt.Sprintf("panic: %v", p.value) }
+func (p *workPanic) String() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
+
+// try runs one transaction for the members. On nil it was committed and every member is answered; on an
+// error nobody is, and nothing is committed unless the error struck in the commit itself.
+func (g *Group[T]) try(members []*member[T], failed error) error {
+	ctx, done := g.interruptible(members)
+	defer done()
+	tx, err := g.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin for %s: %w: %w", namedJobs(members), errNoServer, err)
+	}
+	defer rollback(ctx, tx)
+	current, others, err := g.fence(ctx, tx, members)
+	if err == nil && len(current) > 0 {
+		err = g.finish(ctx, tx, current, others, failed)
+	}
+	if err != nil {
+		if tx.Conn().IsClosed() {
+			err = fmt.Errorf("%w: %w", errNoServer, err)
+		}
+		return err
+	}
+	for _, m := range members {
+		m.answer <- others[m]
+	}
+	return nil
+}
+
+// Rows that others have locked are skipped: one held row must not hold up the rest. See fenceSQL for why
+// the rows are found by id alone.
+const fenceGroupSQL = `
+select /* queue.Group */ id, state, attempted_at
+  from river_job
+ where id = any($1)
+ order by id
+   for update skip locked`
+
+const stillThereSQL = `
+select /* queue.Group */ id
+  from river_job
+ where id = any($1)`
+
+// fence locks the rows of the members' jobs in id order and answers those whose attempts are current,
+// and for each of the others why it is not.
+func (g *Group[T]) fence(ctx context.Context, tx pgx.Tx, members []*member[T]) (current []*member[T], others map[*member[T]]error, err error) {
+	type lockedRow struct {
+		ID          int64
+		State       rivertype.JobState
+		AttemptedAt *time.Time
+	}
+	rows, err := collectByID(ctx, tx, fenceGroupSQL, idsOf(members), func(r lockedRow) int64 { return r.ID })
+	if err != nil {
+		return nil, nil, fmt.Errorf("fence %s: %w", namedJobs(members), err)
+	}
+	others = map[*member[T]]error{}
+	var missing []*member[T]
+	for _, m := range members {
+		row, locked := rows[m.job.ID]
+		same := locked && row.AttemptedAt != nil && row.AttemptedAt.Equal(*m.job.AttemptedAt)
+		switch {
+		case !locked:
+			missing = append(missing, m)
+		case same && row.State == rivertype.JobStateRunning:
+			current = append(current, m)
+		case same && m.sent && row.State == m.outcome.state:
+			others[m] = nil // the commit whose answer got lost did happen
+		default:
+			others[m] = fmt.Errorf("job %d, attempt %d: %w", m.job.ID, m.job.Attempt, ErrAttemptLost)
+		}
+	}
+	if len(missing) == 0 {
+		return current, others, nil
+	}
+	held, err := collectByID(ctx, tx, stillThereSQL, idsOf(missing), func(id int64) int64 { return id })
+	if err != nil {
+		return nil, nil, fmt.Errorf("look for %s: %w", namedJobs(missing), err)
+	}
+	for _, m := range missing {
+		others[m] = fmt.Errorf("job %d, attempt %d: %w", m.job.ID, m.job.Attempt, ErrAttemptLost)
+		if _, there := held[m.job.ID]; there {
+			others[m] = fmt.Errorf("job %d: %w", m.job.ID, errRowHeld)
+		}
+	}
+	return current, others, nil
+}
+
+// finish runs the work for the current members, writes their jobs' final states and commits. Members
+// that fail by themselves are added to others.
+func (g *Group[T]) finish(ctx context.Context, tx pgx.Tx, current []*member[T], others map[*member[T]]error, failed error) error {
+	verdicts, err := g.safely(ctx, tx, current, failed)
+	if err != nil {
+		return err
+	}
+	var completed []int64
+	states := &pgx.Batch{}
+	var finished []*member[T]
+	for i, m := range current {
+		if verdicts[i].Err != nil {
+			others[m] = verdicts[i].Err
+			continue
+		}
+		m.outcome = verdicts[i].Outcome
+		finished = append(finished, m)
+		if m.outcome.state == rivertype.JobStateCompleted {
+			completed = append(completed, m.job.ID)
+			continue
+		}
+		attemptError, err := m.outcome.attemptError(m.job)
+		if err != nil {
+			return err
+		}
+		states.Queue(finishSQL, m.job.ID, string(m.outcome.state), attemptError)
+	}
+	if len(completed) > 0 {
+		states.Queue(completeSQL, completed)
+	}
+	if len(finished) == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, states).Close(); err != nil {
+		return fmt.Errorf("finish %s: %w", namedJobs(finished), err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		for _, m := range finished {
+			m.sent = true
+		}
+		return fmt.Errorf("commit %s: %w", namedJobs(finished), err)
+	}
+	return nil
+}
+
+const completeSQL = `
+update /* queue.Group */ river_job
+   set state = 'completed',
+       finalized_at = clock_timestamp()
+ where id = any($1)`
+
+// safely runs the work and makes its panic an error, which the jobs are then split to find the cause of.
+func (g *Group[T]) safely(ctx context.Context, tx pgx.Tx, members []*member[T], failed error) (verdicts []Verdict, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &workPanic{value: value, stack: debug.Stack()}
+		}
+	}()
+	items := make([]T, len(members))
+	for i, m := range members {
+		items[i] = m.item
+	}
+	verdicts, err = g.work(ctx, tx, items, failed)
+	if err == nil && len(verdicts) != len(items) {
+		err = fmt.Errorf("work of %s answered %d verdicts for %d items", namedJobs(members), len(verdicts), len(items))
+	}
+	return verdicts, err
+}
+
+// collectByID reads rows that have an id each.
+func collectByID[R any](ctx context.Context, tx pgx.Tx, sql string, ids []int64, id func(R) int64) (map[int64]R, error) {
+	found := make(map[int64]R, len(ids))
+	rows, err := tx.Query(ctx, sql, ids)
+	if err != nil {
+		return nil, err
+	}
+	var row R
+	scan := pgx.RowToStructByPos[R]
+	if _, plain := any(row).(int64); plain {
+		scan = pgx.RowTo[R]
+	}
+	all, err := pgx.CollectRows(rows, scan)
+	for _, r := range all {
+		found[id(r)] = r
+	}
+	return found, err
+}
+
+func idsOf[T any](members []*member[T]) []int64 {
+	ids := make([]int64, len(members))
+	for i, m := range members {
+		ids[i] = m.job.ID
+	}
+	return ids
+}
+
+// namedJobs names the jobs of a transaction in an error.
+func namedJobs[T any](members []*member[T]) string {
+	if len(members) == 1 {
+		return fmt.Sprintf("job %d", members[0].job.ID)
+	}
+	return fmt.Sprintf("%d jobs (%d first)", len(members), members[0].job.ID)
+}
