@@ -43,10 +43,14 @@ func (w *ProcessOrderWorker) Work(ctx context.Context, job *river.Job[jobs.Proce
 // busyPause is the shortest pause of an order that others hold, or whose products they hold.
 const busyPause = time.Second
 
-// process settles the orders of one commit. Once it has waited for products in vain it does without.
+// process settles the orders of one commit: first without waiting turns for popular products, then with
+// turns, and once it has waited in vain, those that need not wait.
 func (w *ProcessOrderWorker) process(ctx context.Context, tx pgx.Tx, ids []int64, failed error) ([]queue.Verdict, error) {
 	process := order.Process
-	if errors.Is(failed, order.ErrBusy) {
+	switch {
+	case failed == nil:
+		process = order.ProcessQuick
+	case errors.Is(failed, order.ErrBusy):
 		process = order.ProcessFree
 	}
 	answers, err := process(ctx, tx, w.Jobs, ids, w.Now())

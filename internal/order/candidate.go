@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,23 +94,34 @@ select /* order.Process */ sku, on_hand
 // Lines of untracked products need no row each: they differ in nothing that matters here. A write-off
 // takes stock however its quantity is signed.
 const sumLinesSQL = `
-select /* order.Process */ wanted.id, coalesce(line.tracked, ''), line.line_kind,
+select /* order.Process */ line.order_id, line.tracked, line.line_kind, line.on_hand,
        sum(case when line.line_kind = 'write_off' then abs(line.quantity::bigint) else line.quantity end)::bigint,
-       sum(line.quantity * line.unit_price)
-  from unnest($1::bigint[]) as wanted(id)
- cross join lateral (select l.line_kind, l.quantity, l.unit_price,
-                            (select p.sku from products p where p.sku = l.sku and p.on_hand is not null) as tracked
-                       from order_lines l
-                      where l.order_id = wanted.id
-                     offset 0) as line
- group by wanted.id, line.tracked, line.line_kind
- order by wanted.id, line.tracked, line.line_kind`
+       sum(line.quantity * line.unit_price)::text
+  from (select looked_up.order_id, looked_up.line_kind, looked_up.quantity, looked_up.unit_price, looked_up.on_hand,
+               case when looked_up.on_hand is null then '' else looked_up.sku end as tracked
+          from unnest($1::bigint[]) as wanted(id)
+         cross join lateral (select l.order_id, l.line_kind, l.quantity, l.unit_price, l.sku,
+                                    (select p.on_hand from products p where p.sku = l.sku) as on_hand
+                               from order_lines l
+                              where l.order_id = wanted.id
+                             offset 0) as looked_up) as line
+ group by line.order_id, line.tracked, line.line_kind, line.on_hand
+ order by line.order_id, line.tracked, line.line_kind`
 
-// lockAndRead locks orders, then the tracked products of those that are not final, then reads, in a
-// statement that sees what earlier holders of the locks committed, what each order asks for.
-func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64, lockProducts string) (map[int64]*candidate, *stock, error) {
+// locks says when a call of Process takes the locks of products.
+type locks int
+
+const (
+	locksLast  locks = iota // with the last statements: see ProcessQuick
+	locksFirst              // before stock is read
+	locksFree               // before stock is read, and only those that are free
+)
+
+// lockAndRead locks orders, then, unless that is for last, the tracked products of those that are not
+// final, then reads, in a statement that sees what earlier holders of the locks committed, what each
+// order asks for.
+func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64, locks locks) (map[int64]*candidate, *stock, error) {
 	orders := make(map[int64]*candidate, len(ids))
-	stock := newStock()
 	batch := &pgx.Batch{}
 	batch.Queue(interpretSQL)
 	batch.Queue(waitBrieflySQL)
@@ -125,26 +137,46 @@ func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64, lockProducts strin
 			orders[c.id] = &locked
 		})
 	})
-	batch.Queue(lockProducts, ids).Query(func(rows pgx.Rows) error {
-		var sku string
-		var onHand int64
-		return eachRow(rows, []any{&sku, &onHand}, func() { stock.begin(sku, onHand) })
-	})
-	batch.Queue(sumLinesSQL, ids).Query(func(rows pgx.Rows) error {
-		var id, quantity int64
-		var sku string
-		var kind LineKind
-		var amount decimal.Decimal
-		return eachRow(rows, []any{&id, &sku, &kind, &quantity, &amount}, func() {
-			if c := orders[id]; c != nil {
-				c.add(sku, kind, quantity, amount, stock)
-			}
-		})
-	})
+	stock := queueRead(batch, ids, orders, locks)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, err
 	}
 	return orders, stock, findLocked(ctx, tx, ids, orders)
+}
+
+// queueRead reads what the orders ask for, and the stock of it.
+func queueRead(batch *pgx.Batch, ids []int64, orders map[int64]*candidate, locks locks) *stock {
+	stock := newStock()
+	lock := func(sql string) {
+		batch.Queue(sql, ids).Query(func(rows pgx.Rows) error {
+			var sku string
+			var onHand int64
+			return eachRow(rows, []any{&sku, &onHand}, func() { stock.begin(sku, onHand) })
+		})
+	}
+	switch locks {
+	case locksFirst:
+		lock(lockProductsSQL)
+	case locksFree:
+		lock(lockProductsSQL + " skip locked")
+	}
+	batch.Queue(sumLinesSQL, ids).Query(func(rows pgx.Rows) error {
+		var id, quantity int64
+		var sku, amount string
+		var kind LineKind
+		var onHand *int64
+		var wrong error
+		err := eachRow(rows, []any{&id, &sku, &kind, &onHand, &quantity, &amount}, func() {
+			if onHand != nil && locks == locksLast {
+				stock.begin(sku, *onHand)
+			}
+			if c := orders[id]; c != nil {
+				wrong = cmp.Or(wrong, c.add(sku, kind, quantity, amount, stock))
+			}
+		})
+		return cmp.Or(err, wrong)
+	})
+	return stock
 }
 
 // findLocked adds the orders that others have locked to those that were locked here.
@@ -186,19 +218,23 @@ func eachRow(rows pgx.Rows, into []any, use func()) error {
 
 // add notes the sum of the order's lines of one kind for one product. A product that is not locked here
 // is held by others, or was not tracked a moment ago.
-func (c *candidate) add(sku string, kind LineKind, quantity int64, amount decimal.Decimal, stock *stock) {
+func (c *candidate) add(sku string, kind LineKind, quantity int64, amount string, stock *stock) error {
 	c.hasLines = true
 	if kind == LineItem || kind == LineAdjustment {
-		c.amount = c.amount.Add(amount)
+		value, err := decimal.NewFromString(amount)
+		if err != nil {
+			return fmt.Errorf("read the amount of order %d: %w", c.id, err)
+		}
+		c.amount = c.amount.Add(value)
 	}
 	if sku == "" || kind == LineAdjustment {
-		return
+		return nil
 	}
 	if _, locked := stock.onHand[sku]; !locked {
 		if c.err == nil && !c.was.Final() {
 			c.err = fmt.Errorf("%w: sku %q of order %d is locked by another transaction", ErrBusy, sku, c.id)
 		}
-		return
+		return nil
 	}
 	reason := "sale"
 	switch {
@@ -217,6 +253,13 @@ func (c *candidate) add(sku string, kind LineKind, quantity int64, amount decima
 	} else {
 		c.nets = append(c.nets, share{sku: sku, quantity: -quantity})
 	}
+	return nil
+}
+
+// forget drops what was read of the order's lines, so that they can be read again.
+func (c *candidate) forget() {
+	c.hasLines, c.amount, c.shares, c.nets = false, decimal.Decimal{}, nil, nil
+	c.status, c.short = c.was, nil
 }
 
 // decide sets what becomes of the order with stock as it stands now, which apply then changes.

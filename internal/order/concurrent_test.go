@@ -88,6 +88,56 @@ func TestProcessLeavesAnOrderWhoseLineIsBeingAdded(t *testing.T) {
 	s.wantSound()
 }
 
+// ProcessQuick reads stock without a lock. Whoever takes it meanwhile is not overtaken, and what suffices
+// for all orders is not waited for before the last moment.
+func TestProcessQuickCountsOnWhatIsThereInTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		taken  int // by others, between the read and the lock
+		drafts []order.Draft
+		moved  bool
+		onHand int // afterwards
+	}{
+		{"enough is left", 5, []order.Draft{sale(item("A", 5, "1"))}, false, 0},
+		{"too little is left", 6, []order.Draft{sale(item("A", 5, "1"))}, true, 4},
+		{"too little is left for both", 4, []order.Draft{sale(item("A", 5, "1")), sale(item("A", 2, "1"))}, true, 6},
+		{"what a credit gives back is not counted on", 8, []order.Draft{sale(item("A", 3, "1")), credit(item("A", -3, "1"))}, true, 2},
+		{"a credit alone counts on nothing", 10, []order.Draft{credit(item("A", -3, "1"))}, false, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			s.track("A", 10)
+			ids := s.place(tc.drafts...)
+			other := s.begin()
+			s.execIn(other, `update products set on_hand = on_hand - $1 where sku = 'A'`, tc.taken)
+			s.execIn(other, `insert into stock_movements (sku, quantity, reason, at) values ('A', -$1::int, 'correction', now())`, tc.taken)
+			moved := false
+			processed := s.start(func(ctx context.Context) error {
+				err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+					_, err := order.ProcessQuick(ctx, tx, s.jobs, ids, pgtest.Noon)
+					return err
+				})
+				if moved = errors.Is(err, order.ErrMoved); moved {
+					return nil
+				}
+				return err
+			})
+			s.waitBlocked(1)
+			s.commit(other)
+			processed()
+			if moved != tc.moved {
+				t.Errorf("moved: %t, want %t", moved, tc.moved)
+			}
+			if n := one[int](s, `select on_hand from products`); n != tc.onHand {
+				t.Errorf("on hand = %d, want %d", n, tc.onHand)
+			}
+			s.wantSound()
+		})
+	}
+}
+
 // Somebody who holds a popular product for long holds up the orders that want it, and no others.
 func TestProcessFreeSettlesWhatOthersDoNotHold(t *testing.T) {
 	t.Parallel()
@@ -136,8 +186,8 @@ func (s *shop) together(steps ...func(context.Context) error) {
 func (s *shop) processAlone(ctx context.Context, ids ...int64) error {
 	for {
 		var answers []order.Answer
-		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
-			answers, err = order.Process(ctx, tx, s.jobs, ids, pgtest.Noon)
+		err := s.settle(ctx, func(tx pgx.Tx, process process) (err error) {
+			answers, err = process(ctx, tx, s.jobs, ids, pgtest.Noon)
 			return err
 		})
 		if err != nil || !slices.ContainsFunc(answers, func(a order.Answer) bool { return a.Err != nil }) {

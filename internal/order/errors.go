@@ -15,6 +15,7 @@ var (
 	ErrNotTracked = errors.New("stock is not tracked")     // the product has no on_hand to change
 	ErrTracked    = errors.New("stock is tracked already") // tracking begins once
 	ErrBusy       = errors.New("busy")                     // others hold the same orders or products for long; later is soon enough
+	ErrMoved      = errors.New("stock moved")              // others took stock that was counted on; try again
 )
 
 // sentence is an error whose text is for people and whose cause is one of the sentinels.

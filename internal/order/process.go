@@ -25,32 +25,41 @@ import (
 // then the whole call fails with ErrBusy, and ProcessFree settles what can be. After any error roll tx
 // back.
 func Process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
-	return process(ctx, tx, enq, ids, now, lockProductsSQL)
+	return process(ctx, tx, enq, ids, now, locksFirst)
 }
 
 // ProcessFree is Process for the orders whose products nobody else has locked; it waits for nothing.
 // The others are answered with ErrBusy.
 func ProcessFree(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
-	return process(ctx, tx, enq, ids, now, lockProductsSQL+" skip locked")
+	return process(ctx, tx, enq, ids, now, locksFree)
 }
 
-func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, lockProducts string) ([]Answer, error) {
+// ProcessQuick is Process for the common case that stock suffices for all: it reads stock without a lock
+// and holds the products from its last statements to the commit only, so that transactions which want the
+// same popular products hardly wait for each other. Where stock does not suffice it does as Process does.
+// It fails with ErrMoved when others took what it had counted on: then Process decides.
+func ProcessQuick(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
+	return process(ctx, tx, enq, ids, now, locksLast)
+}
+
+func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, locks locks) ([]Answer, error) {
 	unique := withoutRepeats(ids)
 	if len(unique) == 0 {
 		return nil, nil
 	}
-	orders, stock, err := lockAndRead(ctx, tx, unique, lockProducts)
+	orders, stock, err := lockAndRead(ctx, tx, unique, locks)
 	if err != nil {
 		return nil, fmt.Errorf("process %s: lock and read: %w", named(unique), busy(err))
 	}
-	var open []*candidate
-	for _, id := range unique {
-		if c := orders[id]; c != nil && c.err == nil && !c.was.Final() {
-			open = append(open, c)
+	open := openOf(unique, orders)
+	settle(open, stock)
+	if locks == locksLast && !suffices(open, stock) {
+		locks = locksFirst
+		if open, stock, err = readAgain(ctx, tx, open, orders); err != nil {
+			return nil, fmt.Errorf("process %s: lock products and read again: %w", named(unique), busy(err))
 		}
 	}
-	settle(open, stock)
-	woken, err := write(ctx, tx, open, stock, unique, now)
+	woken, err := write(ctx, tx, open, stock, unique, now, locks)
 	if err != nil {
 		return nil, fmt.Errorf("process %s: write: %w", named(unique), busy(err))
 	}
@@ -58,6 +67,50 @@ func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now
 		return nil, fmt.Errorf("process %s: wake %s: %w", named(unique), named(woken), busy(err))
 	}
 	return answers(ids, orders), nil
+}
+
+// openOf answers the orders to be settled, in the order of their ids as given.
+func openOf(ids []int64, orders map[int64]*candidate) []*candidate {
+	var open []*candidate
+	for _, id := range ids {
+		if c := orders[id]; c != nil && c.err == nil && !c.was.Final() {
+			open = append(open, c)
+		}
+	}
+	return open
+}
+
+// suffices says whether every order is processed and would be in any other sequence too, so that nothing
+// but the stock that they take together has to be there in the end.
+func suffices(open []*candidate, stock *stock) bool {
+	for _, c := range open {
+		if c.status != StatusProcessed {
+			return false
+		}
+	}
+	for sku, taken := range stock.taken {
+		if taken > stock.before[sku] {
+			return false
+		}
+	}
+	return true
+}
+
+// readAgain locks the products of the open orders, reads anew what they ask for, and settles them.
+func readAgain(ctx context.Context, tx pgx.Tx, open []*candidate, orders map[int64]*candidate) ([]*candidate, *stock, error) {
+	ids := make([]int64, len(open))
+	for i, c := range open {
+		c.forget()
+		ids[i] = c.id
+	}
+	batch := &pgx.Batch{}
+	stock := queueRead(batch, ids, orders, locksFirst)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, nil, err
+	}
+	open = openOf(ids, orders)
+	settle(open, stock)
+	return open, stock, nil
 }
 
 // settle decides the orders in turn. Those left short are asked again, oldest first, for as long as an

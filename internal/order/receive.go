@@ -121,9 +121,9 @@ func setLevel(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, sku string, bef
 		batch.Queue(setLevelSQL, sku, after)
 		batch.Queue(noteMovementSQL, sku, after-before, reason, now)
 	}
-	var risen levels
+	var risen []string
 	if after > before {
-		risen.add(sku, after)
+		risen = append(risen, sku)
 	}
 	var waiting []int64
 	queueWake(batch, risen, []int64{}, &waiting)

@@ -73,6 +73,14 @@ func TestASetEqualsItsOrdersOneByOne(t *testing.T) {
 		if set != single {
 			t.Fatalf("round %d, orders %v\nas a set:\n%s\n\none by one:\n%s", round, ids, set, single)
 		}
+		quick := s.inside(func(tx pgx.Tx) {
+			if _, err := order.ProcessQuick(t.Context(), tx, s.jobs, ids, pgtest.Noon); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if quick != single {
+			t.Fatalf("round %d, orders %v\nquickly:\n%s\n\none by one:\n%s", round, ids, quick, single)
+		}
 		if random.IntN(3) == 0 {
 			s.process(ids...) // later rounds begin with waiting orders and other stock
 			s.wantSound()

@@ -5,18 +5,19 @@ import (
 	"slices"
 )
 
-// stock is what the locked products hold while a set of orders is decided: as read, and as the orders
+// stock is what tracked products hold while a set of orders is decided: as read, and as the orders
 // decided so far leave it.
 type stock struct {
 	before map[string]int64
 	onHand map[string]int64
+	taken  map[string]int64 // by orders that took, whatever others gave back
 }
 
 func newStock() *stock {
-	return &stock{before: map[string]int64{}, onHand: map[string]int64{}}
+	return &stock{before: map[string]int64{}, onHand: map[string]int64{}, taken: map[string]int64{}}
 }
 
-// begin notes a product as it was locked.
+// begin notes a product as it was read.
 func (s *stock) begin(sku string, onHand int64) {
 	s.before[sku], s.onHand[sku] = onHand, onHand
 }
@@ -25,31 +26,34 @@ func (s *stock) begin(sku string, onHand int64) {
 func (s *stock) apply(c *candidate) (rose bool) {
 	for _, net := range c.nets {
 		s.onHand[net.sku] += net.quantity
+		s.taken[net.sku] -= min(net.quantity, 0)
 		rose = rose || net.quantity > 0
 	}
 	return rose
 }
 
-// levels are what products hold, as two columns for unnest.
-type levels struct {
-	skus   []string
-	onHand []int64
+// changes is by how much products change, by sku, as columns for unnest.
+type changes struct {
+	skus        []string
+	differences []int64
+	taken       []int64
+	risen       []string // those of the skus that hold more afterwards
 }
 
-func (l *levels) add(sku string, onHand int64) {
-	l.skus, l.onHand = append(l.skus, sku), append(l.onHand, onHand)
-}
-
-// changed answers, by sku, the products that hold another number than when they were locked, and
-// those of them that hold more.
-func (s *stock) changed() (all, risen levels) {
+// changes answers the products that hold another number than when they were read, and those of which as
+// much was taken as given back.
+func (s *stock) changes() changes {
+	var all changes
 	for _, sku := range slices.Sorted(maps.Keys(s.onHand)) {
-		if before, after := s.before[sku], s.onHand[sku]; after != before {
-			all.add(sku, after)
-			if after > before {
-				risen.add(sku, after)
-			}
+		difference := s.onHand[sku] - s.before[sku]
+		if difference == 0 && s.taken[sku] == 0 {
+			continue
+		}
+		all.skus = append(all.skus, sku)
+		all.differences, all.taken = append(all.differences, difference), append(all.taken, s.taken[sku])
+		if difference > 0 {
+			all.risen = append(all.risen, sku)
 		}
 	}
-	return all, risen
+	return all
 }

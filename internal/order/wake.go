@@ -20,9 +20,10 @@ const lockWaitsSQL = `
 select /* order.wake */ count(*)
   from (select from order_waits w
          where w.order_id = any(array(select r.order_id
-                                        from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
-                                        join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand))
-           and w.order_id <> all($3::bigint[])
+                                        from order_waits r
+                                       where r.sku = any($1)
+                                         and r.needed <= (select p.on_hand from products p where p.sku = r.sku)))
+           and w.order_id <> all($2::bigint[])
            and (select count(*)
                   from river_job j
                  where j.kind = 'process_order'
@@ -36,9 +37,10 @@ const wakeableSQL = `
 select /* order.wake */ o.id
   from orders o
  where o.id = any(array(select r.order_id
-                          from unnest($1::text[], $2::integer[]) as risen(sku, on_hand)
-                          join order_waits r on r.sku = risen.sku and r.needed <= risen.on_hand))
-   and o.id <> all($3::bigint[])
+                          from order_waits r
+                         where r.sku = any($1)
+                           and r.needed <= (select p.on_hand from products p where p.sku = r.sku)))
+   and o.id <> all($2::bigint[])
    and o.status = 'awaiting_stock'
    and (select count(*)
           from river_job j
@@ -49,12 +51,12 @@ select /* order.wake */ o.id
 
 // queueWake looks, in statements later than the lock of the products that rose, for the orders that
 // wait for one of them, can now have it, and have no job to try; oldest first. except are left out.
-func queueWake(batch *pgx.Batch, risen levels, except []int64, woken *[]int64) {
-	if len(risen.skus) == 0 {
+func queueWake(batch *pgx.Batch, risen []string, except []int64, woken *[]int64) {
+	if len(risen) == 0 {
 		return
 	}
-	batch.Queue(lockWaitsSQL, risen.skus, risen.onHand, except)
-	batch.Queue(wakeableSQL, risen.skus, risen.onHand, except).Query(func(rows pgx.Rows) error {
+	batch.Queue(lockWaitsSQL, risen, except)
+	batch.Queue(wakeableSQL, risen, except).Query(func(rows pgx.Rows) error {
 		var err error
 		*woken, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"backoffice/internal/order"
 	"backoffice/internal/pgtest"
+	"backoffice/jobs"
 )
 
 const (
@@ -42,7 +44,7 @@ func (s *shop) work(ctx context.Context, most int) (int, error) {
 	if err != nil || len(claimed) == 0 {
 		return 0, err
 	}
-	return len(claimed), pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return len(claimed), s.settle(ctx, func(tx pgx.Tx, process process) error {
 		rows, err := tx.Query(ctx, fenceSQL, claimed)
 		if err != nil {
 			return err
@@ -51,7 +53,7 @@ func (s *shop) work(ctx context.Context, most int) (int, error) {
 		if err != nil {
 			return err
 		}
-		answers, err := order.Process(ctx, tx, s.jobs, orders, pgtest.Noon)
+		answers, err := process(ctx, tx, s.jobs, orders, pgtest.Noon)
 		if err != nil {
 			return err
 		}
@@ -72,6 +74,18 @@ func (s *shop) work(ctx context.Context, most int) (int, error) {
 		_, err = tx.Exec(ctx, snoozeSQL, busy)
 		return err
 	})
+}
+
+// process is one of the ways to settle a set of orders.
+type process = func(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]order.Answer, error)
+
+// settle runs work in a transaction: quickly, and again with turns when others were quicker.
+func (s *shop) settle(ctx context.Context, work func(pgx.Tx, process) error) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(tx, order.ProcessQuick) })
+	if errors.Is(err, order.ErrMoved) {
+		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(tx, order.Process) })
+	}
+	return err
 }
 
 // workUntil works until ended is closed and no job is left to claim.

@@ -2,23 +2,28 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // write stores what became of the orders, in one batch, and answers the orders to be woken. set are
 // the orders of the call: none of them can use what rose, or settle would have given it to them.
-func write(ctx context.Context, tx pgx.Tx, open []*candidate, stock *stock, set []int64, now time.Time) ([]int64, error) {
+//
+// Products come as late as they can, for the sake of those who wait for them; after them comes only
+// what must not be locked before: see the package's sequence of locks.
+func write(ctx context.Context, tx pgx.Tx, open []*candidate, stock *stock, set []int64, now time.Time, locks locks) ([]int64, error) {
 	batch := &pgx.Batch{}
-	all, risen := stock.changed()
-	queueProducts(batch, all)
 	queueMovements(batch, open, now)
-	queueWaits(batch, open, now)
 	queueEntries(batch, open, now)
 	queueStatuses(batch, open, now)
+	changes := stock.changes()
+	queueProducts(batch, changes, locks)
+	queueWaits(batch, open, now)
 	var woken []int64
-	queueWake(batch, risen, set, &woken)
+	queueWake(batch, changes.risen, set, &woken)
 	if batch.Len() == 0 {
 		return nil, nil
 	}
@@ -26,16 +31,37 @@ func write(ctx context.Context, tx pgx.Tx, open []*candidate, stock *stock, set 
 	return woken, err
 }
 
+const lockChangedSQL = `
+select /* order.Process */
+  from products
+ where sku = any($1)
+ order by sku
+   for update`
+
+// What is taken must be there, whatever is given back with it: a product that was read without a lock
+// may hold less by now.
 const writeProductsSQL = `
 update /* order.Process */ products p
-   set on_hand = level.on_hand
-  from unnest($1::text[], $2::integer[]) as level(sku, on_hand)
- where p.sku = level.sku`
+   set on_hand = p.on_hand + change.difference
+  from unnest($1::text[], $2::bigint[], $3::bigint[]) as change(sku, difference, taken)
+ where p.sku = change.sku
+   and (p.on_hand >= change.taken or $4)`
 
-func queueProducts(batch *pgx.Batch, changed levels) {
-	if len(changed.skus) > 0 {
-		batch.Queue(writeProductsSQL, changed.skus, changed.onHand)
+// queueProducts moves stock. Products that are not locked yet are locked now, by sku.
+func queueProducts(batch *pgx.Batch, all changes, locks locks) {
+	if len(all.skus) == 0 {
+		return
 	}
+	locked := locks != locksLast
+	if !locked {
+		batch.Queue(lockChangedSQL, all.skus)
+	}
+	batch.Queue(writeProductsSQL, all.skus, all.differences, all.taken, locked).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() < int64(len(all.skus)) {
+			return fmt.Errorf("%w: of %d products, %d still hold what was counted on", ErrMoved, len(all.skus), tag.RowsAffected())
+		}
+		return nil
+	})
 }
 
 const writeMovementsSQL = `
