@@ -72,6 +72,8 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "use neither LISTEN nor session locks, for a pooler in transaction mode; jobs start up to a second later"},
 			&cli.StringFlag{Name: "health-addr", EnvVars: []string{"BACKOFFICE_HEALTH_ADDR"},
 				Usage: "serve /livez and /readyz on this `ADDRESS`, such as :8081 (default: nowhere)"},
+			&cli.StringFlag{Name: "profile", EnvVars: []string{"BACKOFFICE_PROFILE"},
+				Usage: "write cpu.pprof and allocs.pprof of the whole run into this `FOLDER`, which must exist"},
 			&cli.BoolFlag{Name: "once", EnvVars: []string{"BACKOFFICE_ONCE"},
 				Usage: "exit when no job of the queues is due or running here; jobs of a process that died are left to --until-empty or a lasting worker"},
 			&cli.BoolFlag{Name: "until-empty", EnvVars: []string{"BACKOFFICE_UNTIL_EMPTY"},
@@ -101,6 +103,11 @@ func runWorker(c *cli.Context) (failed error) {
 	if err := settings.checkServer(c.Context, pool); err != nil {
 		return err
 	}
+	stopProfiles, err := startProfiles(c.String("profile"))
+	if err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, stopProfiles()) }()
 	process, err := newWorkerProcess(c.Context, pool, settings, logger(c))
 	if err != nil {
 		return err

@@ -52,14 +52,19 @@ func Unfinished(ctx context.Context, db postgres.DB, cfg WorkerConfig) (Backlog,
 	return b, nil
 }
 
+// The first due job of each queue is looked for in the order of River's fetching index: without an order
+// the planner may walk the table, past every finished job.
 const idleSQL = `
 select /* queue.Idle */ not exists (
-         select from river_job job
-          where job.queue = any($2)
-            and job.kind = any($3)
-            and job.state = 'available'
-            and job.scheduled_at <= now()
-            and not exists (select from river_queue queue where queue.name = job.queue and queue.paused_at is not null))
+         select from unnest($2::text[]) as worked (queue)
+          cross join lateral (select from river_job job
+                               where job.state = 'available'
+                                 and job.queue = worked.queue
+                                 and job.kind = any($3)
+                                 and job.scheduled_at <= now()
+                               order by job.priority, job.scheduled_at, job.id
+                               limit 1) as due
+          where not exists (select from river_queue paused where paused.name = worked.queue and paused.paused_at is not null))
    and not exists (
          select from river_job
           where queue = any($2)
