@@ -1,10 +1,13 @@
 package jobs
 
 import (
+	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // ProcessOrderArgs asks for one placed order to be processed. order.Place and the import enqueue it in
@@ -35,6 +38,18 @@ func (a ProcessOrderArgs) InsertOpts() river.InsertOpts {
 	opts := a.Contract().InsertOpts()
 	opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: unfinished}
 	return opts
+}
+
+// Hooks give the job a unique key that grows with the order's id, in place of River's, which is a hash. With
+// a hash every fetch writes to pages all over the index of unique keys: with 5 million waiting that is a page
+// image of 8 KB for every job, and the fetch takes twice as long.
+func (ProcessOrderArgs) Hooks() []rivertype.Hook {
+	return []rivertype.Hook{river.HookInsertBeginFunc(func(_ context.Context, params *rivertype.JobInsertParams) error {
+		if args, ok := params.Args.(ProcessOrderArgs); ok && params.UniqueKey != nil {
+			params.UniqueKey = binary.BigEndian.AppendUint64([]byte(args.Kind()+" "), uint64(args.OrderID))
+		}
+		return nil
+	})}
 }
 
 // Validate refuses an order id that no order can have.

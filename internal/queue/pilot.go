@@ -73,6 +73,8 @@ type fencedPilot struct {
 	log  *slog.Logger
 	gate *gate
 	held *held
+
+	detour detour // of queues whose fetches are slow
 }
 
 // JobGetAvailable fetches as River does, while the gate is open, and notes which attempts are in our hands.
@@ -89,13 +91,33 @@ func (p *fencedPilot) JobGetAvailable(ctx context.Context, exec riverdriver.Exec
 			return nil, err
 		}
 	}
-	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
+	result, err := p.fetch(ctx, exec, state, params)
 	if err != nil {
 		p.held.doubt(params.Queue)
 		return nil, err
 	}
 	p.held.add(result.Jobs)
 	return result, nil
+}
+
+// fetch fetches as River does, unless that was slow of late.
+func (p *fencedPilot) fetch(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState,
+	params *riverdriver.JobGetAvailableParams,
+) (*riverdriver.JobGetAvailableResult, error) {
+	if p.detour.taken(params.Queue) {
+		result, err := fetchPast(ctx, exec, params)
+		if err != nil {
+			p.detour.leave(params.Queue) // River's can fail a single row that it cannot decode
+			return nil, err
+		}
+		return result, nil
+	}
+	began := time.Now()
+	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
+	if err == nil {
+		p.detour.judge(params.Queue, time.Since(began), len(result.Jobs))
+	}
+	return result, err
 }
 
 const giveBackSQL = `

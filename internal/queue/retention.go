@@ -21,6 +21,7 @@ delete /* queue.DeleteFinished */ from river_job
           where kind = $1
             and state = $2
             and finalized_at < now() - $3::interval
+          order by finalized_at -- by its index: without an order the planner may read the table from its start for every batch
           limit $4
             for update skip locked))`
 
