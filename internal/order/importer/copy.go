@@ -47,7 +47,7 @@ func appendLines(text *bytes.Buffer, orderID int64, rows []row) {
 		text.WriteByte('\t')
 		text.Write(strconv.AppendInt(text.AvailableBuffer(), int64(item.Quantity), 10))
 		text.WriteByte('\t')
-		text.WriteString(rows[i].price)
+		text.Write(rows[i].price.append(text.AvailableBuffer()))
 		text.WriteByte('\n')
 	}
 }

@@ -1,8 +1,8 @@
 // Package importer reads a file of orders (csv, plain or gzip) and places them: rows become documents,
-// documents become orders with their lines and jobs, a batch of them in each transaction. Every row
-// of the file ends as a line of a stored order or as a reject with its line number and a reason, and
-// importing the same file again changes nothing. What an order is, and what processing it does, lives
-// in order; flags and terminal output live in cmd.
+// documents become orders with their lines and jobs, a batch of them in each transaction, two of these
+// at a time. Every row of the file ends as a line of a stored order or as a reject with its line number
+// and a reason, and importing the same file again changes nothing. What an order is, and what
+// processing it does, lives in order; flags and terminal output live in cmd.
 package importer
 
 import (
@@ -136,7 +136,7 @@ func Run(ctx context.Context, pool *pgxpool.Pool, enq jobs.Enqueuer, opts Option
 	return result, nil
 }
 
-// run reads and parses in one goroutine and writes in another, with one finished batch between them.
+// run reads and parses in one goroutine and writes in others, with one finished batch between them.
 func run(ctx context.Context, pool *pgxpool.Pool, enq jobs.Enqueuer, rows *rowReader, opts Options) (Result, error) {
 	w, err := newWriter(ctx, pool, enq, rows, opts)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/postgres"
 	"backoffice/jobs"
 )
 
@@ -29,6 +30,7 @@ with /* importer.insertProducts */ added as (
   insert into products (sku, description, on_hand)
   select given.sku, given.description, $3::integer
     from unnest($1::text[], $2::text[]) as given (sku, description)
+   where not exists (select from products p where p.sku = given.sku)
    order by given.sku collate "C"
       on conflict (sku) do nothing
   returning sku, on_hand
@@ -53,10 +55,7 @@ returning number, id`
 // a number that another import took meanwhile is not among them.
 func (w *writer) insert(ctx context.Context, tx pgx.Tx, documents []*document) (map[string]int64, error) {
 	ids := make(map[string]int64, len(documents))
-	statements := &pgx.Batch{}
-	statements.Queue(insertCustomersSQL, customersOf(documents))
-	skus, descriptions := productsOf(documents)
-	statements.Queue(insertProductsSQL, skus, descriptions, w.opts.OpeningStock)
+	statements := w.furnishing(documents) // mostly there already
 	kinds, customers, countries, placedAts := headersOf(documents)
 	statements.Queue(insertOrdersSQL, numbersOf(documents), kinds, customers, countries, placedAts, w.opts.Currency).Query(func(rows pgx.Rows) error {
 		var number string
@@ -77,6 +76,52 @@ func (w *writer) insert(ctx context.Context, tx pgx.Tx, documents []*document) (
 		return nil, err
 	}
 	return ids, w.enqueue(ctx, tx, documents, ids)
+}
+
+// furnishing inserts the customers and products that documents need.
+func (w *writer) furnishing(documents []*document) *pgx.Batch {
+	statements := &pgx.Batch{}
+	statements.Queue(insertCustomersSQL, customersOf(documents))
+	skus, descriptions := productsOf(documents)
+	statements.Queue(insertProductsSQL, skus, descriptions, w.opts.OpeningStock)
+	return statements
+}
+
+const findNumbersSQL = `
+select /* importer.furnish */ number
+  from orders
+ where number = any($1)`
+
+// furnish commits the customers and products of new documents ahead of these, in a short transaction:
+// batches stored at the same time have many in common, and the one would wait for the other's commit.
+// The batch's own transaction asks for them once more; nothing depends on what happened here.
+func (w *writer) furnish(ctx context.Context, documents []*document) error {
+	if len(documents) == 0 {
+		return nil
+	}
+	err := postgres.InTx(ctx, w.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, findNumbersSQL, numbersOf(documents))
+		if err != nil {
+			return err
+		}
+		stored, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		slices.Sort(stored)
+		fresh := slices.DeleteFunc(slices.Clone(documents), func(d *document) bool {
+			_, found := slices.BinarySearch(stored, d.number)
+			return found
+		})
+		if len(fresh) == 0 {
+			return nil
+		}
+		return tx.SendBatch(ctx, w.furnishing(fresh)).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("store customers and products of orders %q to %q: %w", documents[0].number, documents[len(documents)-1].number, err)
+	}
+	return nil
 }
 
 // enqueue inserts the jobs of new orders, in the order of the file.

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/shopspring/decimal"
 
@@ -43,6 +44,9 @@ func (r Reject) String() string {
 	return fmt.Sprintf("line %d: order %s: %s", r.Line, r.Number, r.Reason)
 }
 
+// maxSum is where one more line could overflow a sum of money.
+const maxSum = math.MaxInt64 - maxLineAmount
+
 // accept counts a document of which rows (at least one) are stored now or were before.
 func (r *Result) accept(kind order.Kind, rows []row) {
 	switch kind {
@@ -56,9 +60,13 @@ func (r *Result) accept(kind order.Kind, rows []row) {
 		r.Orders++
 		r.OrderLines += len(rows)
 	}
+	var sum money
 	for i := range rows {
-		r.NetAmount = r.NetAmount.Add(rows[i].amount())
+		if sum += rows[i].amount; max(sum, -sum) > maxSum {
+			r.NetAmount, sum = r.NetAmount.Add(sum.decimal()), 0
+		}
 	}
+	r.NetAmount = r.NetAmount.Add(sum.decimal())
 }
 
 // add takes over what one committed batch counted.

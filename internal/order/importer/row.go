@@ -8,22 +8,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/shopspring/decimal"
-
 	"backoffice/internal/order"
 )
 
 // What the tables can hold.
 const (
-	maxInt32       = math.MaxInt32
-	maxKeyBytes    = 200  // of a number, sku or customer, as order.Place allows: they are index keys
-	maxTextBytes   = 1000 // of a description or country
-	maxPriceDigits = 10   // before the point, in numeric(14,4)
-	maxPricePlaces = 4
+	maxInt32     = math.MaxInt32
+	maxKeyBytes  = 200  // of a number, sku or customer, as order.Place allows: they are index keys
+	maxTextBytes = 1000 // of a description or country
 )
-
-// maxLineAmount is the least quantity times unit price that order_lines refuses.
-var maxLineAmount = decimal.New(1, 11)
 
 // row is one data line of the file.
 type row struct {
@@ -34,12 +27,9 @@ type row struct {
 	country  string // "" when the row names none
 	placedAt time.Time
 	item     order.Line // without LineNo and Kind, which the document decides
-	price    string     // the unit price with four decimals, as Postgres prints numeric(14,4)
-	reason   string     // why the row cannot be imported; "" when it can
-}
-
-func (r *row) amount() decimal.Decimal {
-	return r.item.UnitPrice.Mul(decimal.NewFromInt(int64(r.item.Quantity)))
+	price    money
+	amount   money  // quantity times price
+	reason   string // why the row cannot be imported; "" when it can
 }
 
 func (r *row) reject(reason string) rejectedRow {
@@ -52,6 +42,8 @@ type rowParser struct {
 	columns    int // of the header
 	zone       *time.Location
 	dateLayout string // the one that fitted the last date
+	lastDate   string // that date as it stood; the rows of an order mostly have one
+	lastAt     time.Time
 }
 
 // parse never fails: a row that cannot be imported carries the reason. Its number is read first, so
@@ -84,12 +76,13 @@ func (p *rowParser) fill(r *row) error {
 	if r.item.Quantity, err = parseQuantity(value(fieldQuantity)); err != nil {
 		return err
 	}
-	if r.item.UnitPrice, err = parsePrice(value(fieldUnitPrice)); err != nil {
+	if r.price, err = parsePrice(value(fieldUnitPrice)); err != nil {
 		return err
 	}
-	r.price = r.item.UnitPrice.StringFixed(maxPricePlaces)
-	if r.amount().Abs().GreaterThanOrEqual(maxLineAmount) {
-		return fmt.Errorf("quantity %d times unit_price %s is out of range; a line's amount is below %s", r.item.Quantity, r.item.UnitPrice, maxLineAmount)
+	r.item.UnitPrice = r.price.decimal()
+	var ok bool
+	if r.amount, ok = r.price.times(r.item.Quantity); !ok {
+		return fmt.Errorf("quantity %d times unit_price %s is out of range; a line's amount is below %s", r.item.Quantity, r.item.UnitPrice, money(maxLineAmount).decimal())
 	}
 	r.placedAt, err = p.parseDate(value(fieldPlacedAt))
 	return err
@@ -162,30 +155,6 @@ func isRange(err error) bool {
 	return ok && numError.Err == strconv.ErrRange
 }
 
-// parsePrice accepts plain decimals only. An exponent is refused, because a few characters of it make
-// a number of any size.
-func parsePrice(text string) (decimal.Decimal, error) {
-	trimmed := strings.TrimSpace(text)
-	if trimmed == "" {
-		return decimal.Decimal{}, fmt.Errorf("unit_price is empty")
-	}
-	whole, places, _ := strings.Cut(strings.TrimPrefix(trimmed, "-"), ".")
-	if whole+places == "" || strings.Trim(whole+places, "0123456789") != "" {
-		return decimal.Decimal{}, fmt.Errorf("unit_price %q is not a decimal number", text)
-	}
-	if len(strings.TrimRight(places, "0")) > maxPricePlaces {
-		return decimal.Decimal{}, fmt.Errorf("unit_price %q has more than %d decimals", text, maxPricePlaces)
-	}
-	if len(strings.TrimLeft(whole, "0")) > maxPriceDigits {
-		return decimal.Decimal{}, fmt.Errorf("unit_price %q is out of range; at most %d digits may stand before the point", text, maxPriceDigits)
-	}
-	price, err := decimal.NewFromString(trimmed)
-	if err != nil {
-		return decimal.Decimal{}, fmt.Errorf("unit_price %q is not a decimal number", text)
-	}
-	return price, nil
-}
-
 // dateLayouts are the ways in which the files of shops write a date.
 var dateLayouts = []string{
 	"2006-01-02 15:04:05", "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04", "2006-01-02", "1/2/2006 15:04",
@@ -193,17 +162,17 @@ var dateLayouts = []string{
 
 // parseDate reads a date in the file's timezone, unless it names a zone itself. Postgres keeps microseconds.
 func (p *rowParser) parseDate(text string) (time.Time, error) {
+	if text == p.lastDate && p.dateLayout != "" {
+		return p.lastAt, nil
+	}
 	trimmed := strings.TrimSpace(text)
 	if trimmed == "" {
 		return time.Time{}, fmt.Errorf("placed_at is empty")
 	}
-	if at, err := time.ParseInLocation(p.dateLayout, trimmed, p.zone); err == nil && p.dateLayout != "" {
-		return at.UTC().Truncate(time.Microsecond), nil
-	}
-	for _, layout := range dateLayouts {
-		if at, err := time.ParseInLocation(layout, trimmed, p.zone); err == nil {
-			p.dateLayout = layout
-			return at.UTC().Truncate(time.Microsecond), nil
+	for _, layout := range append([]string{p.dateLayout}, dateLayouts...) {
+		if at, err := time.ParseInLocation(layout, trimmed, p.zone); err == nil && layout != "" {
+			p.dateLayout, p.lastDate, p.lastAt = layout, text, at.UTC().Truncate(time.Microsecond)
+			return p.lastAt, nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("placed_at %q is not a date; write it as 2006-01-02 15:04:05, 2006-01-02T15:04:05Z, 2006-01-02 or 1/2/2006 15:04", text)

@@ -51,8 +51,8 @@ func TestParsePrice(t *testing.T) {
 			if err == nil {
 				t.Errorf("parsePrice(%q) = %s, want an error", tc.text, got)
 			}
-		} else if err != nil || got.StringFixed(4) != tc.want {
-			t.Errorf("parsePrice(%q) = %s, %v, want %s", tc.text, got.StringFixed(4), err, tc.want)
+		} else if err != nil || got.String() != tc.want {
+			t.Errorf("parsePrice(%q) = %s, %v, want %s", tc.text, got.String(), err, tc.want)
 		}
 	}
 }

@@ -136,8 +136,8 @@ func (s *storedOrder) lineDiffers(i int, r *row) string {
 		return differs(name, fieldDescription, l.description, r.item.Description)
 	case l.quantity != r.item.Quantity:
 		return differs(name, fieldQuantity, fmt.Sprint(l.quantity), fmt.Sprint(r.item.Quantity))
-	case l.price != r.price:
-		return differs(name, fieldUnitPrice, l.price, r.price)
+	case l.price != r.price.String():
+		return differs(name, fieldUnitPrice, l.price, r.price.String())
 	case l.kind != r.item.Kind:
 		return differs(name, "line_kind", string(l.kind), string(r.item.Kind))
 	}

@@ -1,16 +1,22 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"backoffice/internal/postgres"
 	"backoffice/jobs"
 )
+
+// batchesAtOnce is how many batches are stored at the same time, each on a connection of its own. Two
+// keep two cores of Postgres busy while the next batch is read; a third would mostly wait.
+const batchesAtOnce = 2
 
 // writer stores batches, one transaction each, and counts what became of their rows.
 type writer struct {
@@ -22,6 +28,8 @@ type writer struct {
 	done    Result
 	began   time.Time
 	bytes   int64 // of the whole file, for Progress
+
+	analysis *errgroup.Group // nil until the first commit; analyzes meanwhile
 }
 
 func newWriter(ctx context.Context, pool *pgxpool.Pool, enq jobs.Enqueuer, rows *rowReader, opts Options) (*writer, error) {
@@ -46,43 +54,79 @@ func (w *writer) result() Result {
 	return r
 }
 
+// writeAll stores the batches, several at once, and takes what became of them in the order of the file.
 func (w *writer) writeAll(ctx context.Context, batches <-chan batch) error {
-	analyzed := false
+	var open []*storing // oldest first
+	var err error
 	for b := range batches {
-		if err := w.write(ctx, b); err != nil {
-			return err
-		}
-		// Early as well as at the end: workers that run meanwhile plan by these statistics.
-		if !analyzed && w.done.DocumentsNew > 0 {
-			if err := analyze(ctx, w.pool); err != nil {
-				return err
+		if len(open) == batchesAtOnce {
+			oldest := open[0]
+			open = open[1:]
+			if err = w.settle(ctx, oldest); err != nil {
+				break
 			}
-			analyzed = true
 		}
+		var s *storing
+		if s, err = w.begin(ctx, b); err != nil {
+			break
+		}
+		open = append(open, s)
 	}
-	return nil
+	for _, s := range open { // after an error too: what they commit is counted
+		err = cmp.Or(err, w.settle(ctx, s))
+	}
+	if w.analysis != nil {
+		err = cmp.Or(err, w.analysis.Wait())
+	}
+	return err
 }
 
-// write stores one batch. Its rejects are written once it is committed, never for a batch rolled back.
-func (w *writer) write(ctx context.Context, b batch) error {
+// storing is a batch on its way into the tables.
+type storing struct {
+	batch
+	out  outcome
+	err  error
+	done chan struct{} // closed when out and err are there
+}
+
+// begin takes out what comes too late and has the rest stored.
+func (w *writer) begin(ctx context.Context, b batch) (*storing, error) {
 	late, documents, err := w.closed.add(ctx, b.documents)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rejects := b.rejects
 	for _, d := range late {
-		rejects = append(rejects, d.rejectAll(fmt.Sprintf("the row comes too late: the order was complete after %d lines without a row of it; sort the file by number, or raise --group-window", w.opts.GroupWindow))...)
+		b.rejects = append(b.rejects, d.rejectAll(fmt.Sprintf("the row comes too late: the order was complete after %d lines without a row of it; sort the file by number, or raise --group-window", w.opts.GroupWindow))...)
 	}
-	stored, err := w.store(ctx, documents)
-	if err != nil {
-		return err
+	if err := w.furnish(ctx, documents); err != nil {
+		return nil, err
 	}
-	w.done.add(stored.counts)
-	if err := w.rejects.write(append(rejects, stored.rejects...)); err != nil {
+	s := &storing{batch: b, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.out, s.err = w.store(ctx, documents)
+	}()
+	return s, nil
+}
+
+// settle waits for a batch and counts it. Its rejects are written once it is committed, never for a
+// batch rolled back.
+func (w *writer) settle(ctx context.Context, s *storing) error {
+	<-s.done
+	if s.err != nil {
+		return s.err
+	}
+	w.done.add(s.out.counts)
+	// Early as well as at the end: workers that run meanwhile plan by these statistics.
+	if w.analysis == nil && w.done.DocumentsNew > 0 {
+		w.analysis = &errgroup.Group{}
+		w.analysis.Go(func() error { return analyze(ctx, w.pool) })
+	}
+	if err := w.rejects.write(append(s.rejects, s.out.rejects...)); err != nil {
 		return err
 	}
 	if w.opts.Progress != nil {
-		w.opts.Progress(Progress{Lines: w.result().LinesRead, Bytes: b.bytes, TotalBytes: w.bytes, Elapsed: time.Since(w.began)})
+		w.opts.Progress(Progress{Lines: w.result().LinesRead, Bytes: s.bytes, TotalBytes: w.bytes, Elapsed: time.Since(w.began)})
 	}
 	return nil
 }
