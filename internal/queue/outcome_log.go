@@ -60,7 +60,9 @@ func (l *outcomeLog) write(ctx context.Context, attrs []any, lastAttempt bool, n
 		l.log.InfoContext(ctx, "job cancelled", append(attrs, "reason", noted.reason)...)
 	case err == nil:
 		l.tally.Completed.Add(1)
-		l.log.InfoContext(ctx, "job completed", attrs...)
+		if l.log.Enabled(ctx, slog.LevelInfo) { // by far the most lines: words nobody reads cost as much as a job that does nothing
+			l.log.InfoContext(ctx, "job completed", attrs...)
+		}
 	case errors.Is(err, ErrAttemptLost):
 		l.tally.Lost.Add(1)
 		l.log.WarnContext(ctx, "attempt lost", attrs...)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,8 +32,21 @@ const tokenKey = "backoffice:attempt"
 
 // token says which attempt an outcome belongs to, and whether it is written already.
 type token struct {
-	At    time.Time          `json:"at"`              // attempted_at
-	Ended rivertype.JobState `json:"ended,omitempty"` // the final state that a fenced transaction has committed
+	At    time.Time          // attempted_at
+	Ended rivertype.JobState // the final state that a fenced transaction has committed, if any
+}
+
+// MarshalText writes microseconds, as exact as Postgres is, and the state.
+func (t *token) MarshalText() ([]byte, error) {
+	return append(append(strconv.AppendInt(nil, t.At.UnixMicro(), 10), ' '), t.Ended...), nil
+}
+
+// UnmarshalText reads what MarshalText has written.
+func (t *token) UnmarshalText(text []byte) error {
+	at, ended, _ := strings.Cut(string(text), " ")
+	micros, err := strconv.ParseInt(at, 10, 64)
+	t.At, t.Ended = time.UnixMicro(micros), rivertype.JobState(ended)
+	return err
 }
 
 type tokenCtxKey struct{}
@@ -156,7 +171,7 @@ func (p *fencedPilot) giveBack(ctx context.Context, exec riverdriver.Executor, p
 func (p *fencedPilot) JobSetStateIfRunningMany(ctx context.Context, exec riverdriver.Executor,
 	params *riverdriver.JobSetStateIfRunningManyParams,
 ) ([]*rivertype.JobRow, error) {
-	open := &outcomeBatch{JobSetStateIfRunningManyParams: riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}}
+	completed, open := newOutcomes(params), newOutcomes(params)
 	ended := map[int64]token{}
 	for i, id := range params.ID {
 		token, rest, err := takeToken(params.MetadataUpdates[i])
@@ -169,7 +184,14 @@ func (p *fencedPilot) JobSetStateIfRunningMany(ctx context.Context, exec riverdr
 		case token.At.IsZero(): // a row River could not decode: no middleware ran for it
 			token.At = p.held.attempt(id)
 		}
-		open.add(params, i, token.At, rest)
+		if params.State[i] == rivertype.JobStateCompleted && len(rest) == 0 {
+			completed.add(params, i, token.At, nil)
+		} else {
+			open.add(params, i, token.At, rest)
+		}
+	}
+	if err := complete(ctx, exec, completed, open, ended); err != nil {
+		return nil, err
 	}
 	rows, err := p.write(ctx, exec, open)
 	if err != nil {
@@ -203,6 +225,11 @@ type outcomeBatch struct {
 	attempts []time.Time
 }
 
+// newOutcomes is an empty batch for outcomes of params.
+func newOutcomes(params *riverdriver.JobSetStateIfRunningManyParams) *outcomeBatch {
+	return &outcomeBatch{JobSetStateIfRunningManyParams: riverdriver.JobSetStateIfRunningManyParams{Now: params.Now, Schema: params.Schema}}
+}
+
 // add appends outcome i of params, with the rest of its metadata updates.
 func (o *outcomeBatch) add(params *riverdriver.JobSetStateIfRunningManyParams, i int, attempt time.Time, rest []byte) {
 	o.attempts = append(o.attempts, attempt)
@@ -216,11 +243,19 @@ func (o *outcomeBatch) add(params *riverdriver.JobSetStateIfRunningManyParams, i
 	o.State = append(o.State, params.State[i])
 }
 
+// tokenOnly begins metadata updates that hold nothing but the token.
+const tokenOnly = `{"` + tokenKey + `":"`
+
 // takeToken splits metadata updates into the attempt's token, zero if there is none, and the rest.
 func takeToken(updates []byte) (token, []byte, error) {
 	var mark token
 	if len(updates) == 0 {
 		return mark, nil, nil
+	}
+	if text, ok := strings.CutPrefix(string(updates), tokenOnly); ok {
+		if text, ok = strings.CutSuffix(text, `"}`); ok && !strings.Contains(text, `"`) {
+			return mark, nil, mark.UnmarshalText([]byte(text))
+		}
 	}
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(updates, &fields); err != nil {
@@ -271,7 +306,7 @@ func lockCurrent(ctx context.Context, tx riverdriver.ExecutorTx, ids []int64, to
 
 // keep answers the outcomes of current attempts only.
 func (p *fencedPilot) keep(ctx context.Context, open *outcomeBatch, current map[int64]bool) *outcomeBatch {
-	kept := &outcomeBatch{JobSetStateIfRunningManyParams: riverdriver.JobSetStateIfRunningManyParams{Now: open.Now, Schema: open.Schema}}
+	kept := newOutcomes(&open.JobSetStateIfRunningManyParams)
 	for i, id := range open.ID {
 		if !current[id] {
 			p.log.WarnContext(ctx, "stale outcome dropped", "job_id", id, "state", open.State[i])
