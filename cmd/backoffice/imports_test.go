@@ -43,8 +43,9 @@ var house = []struct {
 		"internal/queue", "internal/store", "internal/verify", "internal/postgres", "internal/telemetry"}},
 	{"internal/verify", []string{"jobs", "internal/order", "internal/report", "internal/cleanup", "internal/event", "internal/notify",
 		"internal/queue", "internal/store", "internal/postgres", "internal/telemetry"}},
-	{"internal/bench", []string{"jobs", "internal/order", "internal/report", "internal/cleanup", "internal/event", "internal/notify",
-		"internal/queue", "internal/store", "internal/postgres", "internal/telemetry", "internal/verify", riverModule, riverModule + "/rivertype"}},
+	{"internal/bench", []string{"jobs", "migrations", "internal/order", "internal/order/importer", "internal/report", "internal/cleanup", "internal/event",
+		"internal/notify", "internal/queue", "internal/store", "internal/postgres", "internal/telemetry", "internal/verify",
+		riverModule, riverModule + "/rivertype", riverModule + "/riverdriver/riverpgxv5"}}, // stock River is what it measures against
 	{"internal/pgtest", []string{"migrations", "internal/postgres"}},
 	{"internal/postgres", nil},
 	{"internal/telemetry", nil},
