@@ -46,16 +46,22 @@ func TestDecodeRefusesAnUnknownKind(t *testing.T) {
 // startWorker runs every kind of the build on pool until the test ends.
 func startWorker(t *testing.T, pool *pgxpool.Pool) *river.Client[pgx.Tx] {
 	t.Helper()
+	return startGroups(t, pool, "test", queue.DefaultGroup())
+}
+
+// startGroups is startWorker for a process whose jobs share commits in its own way.
+func startGroups(t *testing.T, pool *pgxpool.Pool, clientID string, group queue.GroupConfig) *river.Client[pgx.Tx] {
+	t.Helper()
 	inserter, err := queue.NewInserter(pool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now})
+	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: group})
 	if err != nil {
 		t.Fatal(err)
 	}
 	client, err := queue.NewWorker(pool, queue.WorkerConfig{
-		ClientID: "test", Queues: map[string]int{jobs.QueueOrders: 4, jobs.QueueMaintenance: 1},
+		ClientID: clientID, Queues: map[string]int{jobs.QueueOrders: 100, jobs.QueueMaintenance: 1},
 		Workers: registered, Contracts: workers.Contracts(), SoftStop: 10 * time.Second, RescueAfter: time.Hour,
 		Log: slog.New(slog.DiscardHandler),
 	})

@@ -63,7 +63,7 @@ func chaosFormOf(t *testing.T) chaosForm {
 func (f chaosForm) crew(s shop, program func(args ...string) *exec.Cmd) *crew {
 	return &crew{
 		program: program, pool: s.pool, url: s.url, size: 3, every: f.every, deadAfter: f.liveness.DeadAfter,
-		flags: []string{"--queue", "orders=8", "--queue", "maintenance=1", "--max-crash-rescues", "20", "--hard-stop", "5s",
+		flags: []string{"--max-crash-rescues", "20", "--hard-stop", "5s",
 			"--heartbeat", f.liveness.Beat.String(), "--self-limit", f.liveness.SelfLimit.String(), "--dead-after", f.liveness.DeadAfter.String()},
 	}
 }
@@ -133,7 +133,7 @@ func (s shop) rage(c *crew, arrive func()) (counted map[fault]int) {
 	return counted
 }
 
-// slowDown makes the transaction of an order last, its effects written and not yet committed, so that
+// slowDown makes a transaction of orders last, its effects written and not yet committed, so that
 // faults find some at that point: on a quick machine they would mostly hit idle processes.
 func (s shop) slowDown() {
 	s.t.Helper()

@@ -13,18 +13,14 @@ import (
 
 // The guards, as edits of the source that take them away. Whoever changes the source changes the edit.
 var unguarding = []struct{ what, file, guarded, unguarded string }{
-	{"the fence proves that the attempt is still ours", "internal/queue/fence.go", `
-	if err := fence(ctx, tx, job); err != nil {
-		return stopped(ctx, err)
-	}
-`, "\n"},
-	{"the fence commits effects and final state together", "internal/queue/fence.go", `
-	if err := finish(ctx, tx, job, outcome); err != nil {
-		return stopped(ctx, err)
-	}
-`, "\n"},
+	{"the fence proves that the attempt is still ours", "internal/queue/group_tx.go",
+		`case same && row.State == rivertype.JobStateRunning:`, `case true:`},
+	{"the fence commits effects and final states together", "internal/queue/group_tx.go",
+		`states.Queue(completeSQL, completed)`, `states.Queue("select 1")`},
+	{"what is committed is left to the commit", "internal/queue/pilot.go", `case token.Ended != "" && len(rest) == 0:`, `case false:`},
 	{"the pilot drops outcomes of attempts that are no longer ours", "internal/queue/pilot.go", `if !current[id] {`, `if false {`},
-	{"a final order is left as it is", "internal/order/process.go", `c != nil && !c.was.Final()`, `c != nil`},
+	{"a final order is left as it is", "internal/order/process.go", `c != nil && c.err == nil && !c.was.Final()`, `c != nil && c.err == nil`},
+	{"an order whose effects are recorded is left as it is", "internal/order/candidate.go", `if applied && !c.was.Final() {`, `if applied && false {`},
 	{"a final order takes no stock", "internal/order/candidate.go", ` in ('placed', 'awaiting_stock'))`, ` <> 'cancelled')`},
 	{"an unchanged status has no effects", "internal/order/write.go", `if c.status == c.was {`, `if c.status == c.was && c.was != StatusProcessed {`},
 }

@@ -44,9 +44,12 @@ type shortage struct {
 	needed int64
 }
 
-// With statistics that are missing or stale the planner believes that the lookups below are expensive
-// and has them compiled: over 100 ms each time, for statements that take 3.
-const interpretSQL = `set /* order */ local jit = off`
+// What this package looks up it finds by key. A statement planned while the tables were small would read
+// them whole, and go on to as they grow: plans are kept. And with statistics that are missing or stale the
+// planner believes that the lookups below are expensive and has them compiled: over 100 ms each time, for
+// statements that take 3.
+const planSQL = `
+select /* order */ set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)`
 
 // Many orders may want the same popular product, and take turns. Whoever waits for longer than turns
 // take is better off later, and gives back meanwhile what it has locked: see ErrBusy.
@@ -123,7 +126,7 @@ const (
 func lockAndRead(ctx context.Context, tx pgx.Tx, ids []int64, locks locks) (map[int64]*candidate, *stock, error) {
 	orders := make(map[int64]*candidate, len(ids))
 	batch := &pgx.Batch{}
-	batch.Queue(interpretSQL)
+	batch.Queue(planSQL)
 	batch.Queue(waitBrieflySQL)
 	batch.Queue(lockOrdersSQL, ids).Query(func(rows pgx.Rows) error {
 		var c candidate

@@ -62,7 +62,7 @@ func EnqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, before tim
 // lockMissed locks missed orders and answers them, and which of them have no live job and need one.
 func lockMissed(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (missed, jobless []int64, err error) {
 	batch := &pgx.Batch{}
-	batch.Queue(interpretSQL)
+	batch.Queue(planSQL)
 	batch.Queue(missedSQL, before, limit).Query(func(rows pgx.Rows) error {
 		var id int64
 		var needsJob bool

@@ -116,7 +116,7 @@ values ($1, $2, $3, $4)`
 // setLevel changes what is on hand of a locked product and wakes who waits for it.
 func setLevel(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, sku string, before, after int64, reason string, now time.Time) (Product, int, error) {
 	batch := &pgx.Batch{}
-	batch.Queue(interpretSQL)
+	batch.Queue(planSQL)
 	if after != before {
 		batch.Queue(setLevelSQL, sku, after)
 		batch.Queue(noteMovementSQL, sku, after-before, reason, now)

@@ -146,7 +146,8 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			// Ten seconds of work, with outcomes of every author under way.
 			insertFaults(t, s.pool, "faults", slices.Repeat([]faultArgs{
 				{Do: doEffect, For: 150 * time.Millisecond, InTx: true}, {Do: doEffect, For: 150 * time.Millisecond}, {For: 150 * time.Millisecond},
-			}, 400)...)
+				{Do: doEffect, For: 150 * time.Millisecond, Group: true, InTx: true},
+			}, 300)...)
 			const completed = `select count(*) from river_job where state = 'completed'`
 			pgtest.Eventually(t, "all are busy", func() (bool, error) { return count(t, s.pool, completed) > 150, nil })
 
@@ -173,8 +174,8 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			if n := count(t, s.pool, completed); n != 1200 {
 				t.Errorf("%d jobs are completed, want 1200", n)
 			}
-			if n, jobs := count(t, s.pool, `select count(*) from fault_effects`), count(t, s.pool, `select count(distinct job_id) from fault_effects`); n != 800 || jobs != 800 {
-				t.Errorf("%d effects of %d jobs, want one of each of 800", n, jobs)
+			if n, jobs := count(t, s.pool, `select count(*) from fault_effects`), count(t, s.pool, `select count(distinct job_id) from fault_effects`); n != 900 || jobs != 900 {
+				t.Errorf("%d effects of %d jobs, want one of each of 900", n, jobs)
 			}
 		})
 	}

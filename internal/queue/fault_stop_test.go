@@ -24,8 +24,10 @@ func TestRollingRestartUnderLoadBurnsNothing(t *testing.T) {
 	load := func() {
 		insertFaults(t, pool, "faults", faultArgs{Do: doEffect, For: 50 * time.Millisecond, InTx: true},
 			faultArgs{Do: doEffect, For: 100 * time.Millisecond},
-			faultArgs{Do: doEffect, For: 1500 * time.Millisecond}, faultArgs{Do: doEffect, For: 1500 * time.Millisecond, InTx: true}) // longer than the soft stop
-		jobs += 4
+			faultArgs{Do: doEffect, For: 50 * time.Millisecond, Group: true, InTx: true},
+			faultArgs{Do: doEffect, For: 1500 * time.Millisecond}, faultArgs{Do: doEffect, For: 1500 * time.Millisecond, InTx: true}, // longer than the soft stop
+			faultArgs{Do: doEffect, For: 1500 * time.Millisecond, Group: true, InTx: true})
+		jobs += 6
 	}
 	for n, p := range old {
 		pgtest.Eventually(t, p.id+" is busy", func() (bool, error) { load(); return running(t, pool, p.id) > 1, nil })
@@ -77,14 +79,16 @@ func TestJobThatIgnoresItsContextCannotHoldTheProcess(t *testing.T) {
 	t.Parallel()
 	s := startSurvivor(t, false)
 	stops := faultConfig{SoftStop: time.Second, HardStop: time.Second}
-	h := s.startHarmed(t, "deaf", stops, []faultArgs{{Until: untilReleased, Deaf: true}})
+	h := s.startHarmed(t, "deaf", stops, []faultArgs{
+		{Until: untilReleased, Deaf: true}, {Do: doEffect, Until: untilReleased, Group: true, InTx: true, Deaf: true},
+	})
 	asked := time.Now()
 	h.signal(t, syscall.SIGTERM)
 	if code := h.exit(t).ExitCode(); code != 1 {
 		t.Errorf("%s ended with %d, want 1", h.id, code)
 	}
 	t.Logf("it ended %s after the signal; soft and hard stop are a second each", time.Since(asked).Round(time.Millisecond))
-	h.says(t, "fault worker: jobs left running: 1 jobs ignored their cancellation for 1s; others take them back\n")
+	h.says(t, "fault worker: jobs left running: 2 jobs ignored their cancellation for 1s; others take them back\n")
 	s.lastStart(t, h.jobs)
 	s.finish(t, h)
 }

@@ -18,9 +18,11 @@ func TestJobThatKillsItsProcessIsDiscardedAndItsBystandersComplete(t *testing.T)
 		rule       string
 		bystanders int
 		takes      time.Duration
+		together   bool // all share a transaction, the culprit among them
 	}{
-		{"short bystanders", 7, 0},
-		{"bystanders that take two seconds", 7, 2 * time.Second},
+		{"short bystanders", 7, 0, false},
+		{"bystanders that take two seconds", 7, 2 * time.Second, false},
+		{"bystanders that share its transaction", 7, 0, true},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			t.Parallel()
@@ -30,9 +32,9 @@ func TestJobThatKillsItsProcessIsDiscardedAndItsBystandersComplete(t *testing.T)
 			pool, url := faultDatabase(t)
 			jobs := make([]faultArgs, tc.bystanders+1)
 			for i := range jobs {
-				jobs[i].For = max(tc.takes, 200*time.Millisecond)
+				jobs[i] = faultArgs{For: max(tc.takes, 200*time.Millisecond), Group: tc.together, InTx: tc.together}
 			}
-			jobs[len(jobs)/2] = faultArgs{Do: doDie, For: 50 * time.Millisecond}
+			jobs[len(jobs)/2] = faultArgs{Do: doDie, For: 50 * time.Millisecond, Group: tc.together, InTx: tc.together}
 			startWatcher(t, pool, url)
 			ids := insertFaults(t, pool, "faults", jobs...)
 			crashes := supervise(t, pool, faultConfig{URL: url, Slots: len(jobs)})

@@ -32,6 +32,7 @@ type faultArgs struct {
 	Do    string        `json:"do"`    // one of the outcomes below
 	Until string        `json:"until"` // what it waits for first: "", released, thawed, stopped
 	For   time.Duration `json:"for"`   // how long it waits after that
+	Group bool          `json:"group"` // its effect shares a transaction with those of others
 	InTx  bool          `json:"in_tx"` // it waits inside the transaction of its effect
 	Deaf  bool          `json:"deaf"`  // it ignores its context
 }
@@ -40,8 +41,8 @@ type faultArgs struct {
 const (
 	doNothing = ""       // returns nil: River writes the outcome
 	doFail    = "fail"   // returns an error: River writes the outcome
-	doEffect  = "effect" // a row of fault_effects and its own completion, by InJobTx
-	doDie     = "die"    // kills its process
+	doEffect  = "effect" // a row of fault_effects and its own completion in one commit
+	doDie     = "die"    // kills its process, with Group in the midst of a transaction
 )
 
 // What a fault job waits for.
@@ -80,12 +81,19 @@ type faultWorker struct {
 	river.WorkerDefaults[faultArgs]
 	pool     *pgxpool.Pool
 	clientID string
+	group    *queue.Group[*river.Job[faultArgs]]
 	released chan struct{}
 	thawed   chan struct{}
 }
 
+func newFaultWorker(pool *pgxpool.Pool, clientID string) *faultWorker {
+	w := &faultWorker{pool: pool, clientID: clientID, released: make(chan struct{}), thawed: make(chan struct{})}
+	w.group = queue.NewGroup(pool, queue.DefaultGroup(), w.together)
+	return w
+}
+
 func (w *faultWorker) Work(ctx context.Context, job *river.Job[faultArgs]) error {
-	if job.Args.Do == doEffect {
+	if job.Args.Do == doEffect || job.Args.Group {
 		return w.effect(ctx, job)
 	}
 	if err := w.wait(ctx, job.Args); err != nil {
@@ -110,17 +118,36 @@ func (w *faultWorker) effect(ctx context.Context, job *river.Job[faultArgs]) err
 			return err
 		}
 	}
+	if job.Args.Group {
+		return w.group.Work(ctx, job.JobRow, job)
+	}
 	return queue.InJobTx(ctx, w.pool, job.JobRow, func(tx pgx.Tx) (queue.Outcome, error) {
-		if _, err := tx.Exec(ctx, `insert into fault_effects values ($1, $2)`, job.ID, w.clientID); err != nil {
-			return queue.Outcome{}, err
-		}
-		if job.Args.InTx {
-			if err := w.wait(ctx, job.Args); err != nil {
-				return queue.Outcome{}, err
-			}
-		}
-		return queue.Completed(), nil
+		return queue.Completed(), w.commit(ctx, tx, job)
 	})
+}
+
+// together is the work of the group.
+func (w *faultWorker) together(ctx context.Context, tx pgx.Tx, jobs []*river.Job[faultArgs], _ error) ([]queue.Verdict, error) {
+	return slices.Repeat([]queue.Verdict{{Outcome: queue.Completed()}}, len(jobs)), w.commit(ctx, tx, jobs...)
+}
+
+// commit writes the effects of jobs and waits once, for as long as any of them wants it.
+func (w *faultWorker) commit(ctx context.Context, tx pgx.Tx, jobs ...*river.Job[faultArgs]) error {
+	var slowest faultArgs
+	dies := false
+	for _, job := range jobs {
+		if _, err := tx.Exec(ctx, `insert into fault_effects values ($1, $2)`, job.ID, w.clientID); err != nil {
+			return err
+		}
+		if job.Args.InTx && (job.Args.Until != "" || job.Args.For > slowest.For) {
+			slowest = job.Args
+		}
+		dies = dies || job.Args.Do == doDie
+	}
+	if err := w.wait(ctx, slowest); err != nil || !dies {
+		return err
+	}
+	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }
 
 // wait waits as the args say, or until ctx ends.
@@ -206,7 +233,7 @@ func workFaults(ctx context.Context, c faultConfig) error {
 	if err != nil {
 		return err
 	}
-	w := &faultWorker{pool: pool, clientID: c.ClientID, released: make(chan struct{}), thawed: make(chan struct{})}
+	w := newFaultWorker(pool, c.ClientID)
 	config := w.config(c, os.Stderr)
 	process, err := queue.NewProcess(pool, config)
 	if err != nil {

@@ -34,8 +34,8 @@ type Verdict struct {
 
 // GroupWork does the work of several jobs in one transaction, which it neither commits nor rolls back,
 // and answers one Verdict per item, in order. Like the work of InJobTx it calls nothing outside. An
-// error of its own rolls everything back: the items are then split and tried again, and failed is the
-// error that the last try of these items ended with, nil at first.
+// error of its own rolls everything back: the items are then split and tried again, a lone one as it is,
+// and failed is the error that the last try of these items ended with, nil at first.
 type GroupWork[T any] func(ctx context.Context, tx pgx.Tx, items []T, failed error) ([]Verdict, error)
 
 // Group lets many jobs of one kind share a transaction and its commit. A committer takes what is there,
@@ -132,23 +132,37 @@ func (g *Group[T]) join(m *member[T]) {
 	}
 }
 
-// await waits for the member's answer. When its context ends first it leaves: at once if it still
-// waits, else by ending the transaction that it is part of.
+// await waits for the member's answer. When its context ends first it leaves: by ending the transaction
+// that it is part of, or at once if it is part of none.
 func (g *Group[T]) await(m *member[T]) error {
 	select {
 	case err := <-m.answer:
 		return err
 	case <-m.ctx.Done():
 	}
+	if g.leave(m) {
+		return <-m.answer
+	}
+	select {
+	case err := <-m.answer: // it was there already
+		return err
+	default:
+		return m.ctx.Err()
+	}
+}
+
+// leave ends the transaction that the member is part of, if any, and reports whether there was one.
+func (g *Group[T]) leave(m *member[T]) (inTransaction bool) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if at := slices.Index(g.waiting, m); at >= 0 {
 		g.waiting = slices.Delete(g.waiting, at, at+1)
-		m.answer <- m.ctx.Err()
-	} else if m.interrupt != nil {
-		m.interrupt()
 	}
-	g.mu.Unlock()
-	return <-m.answer
+	if m.interrupt == nil {
+		return false
+	}
+	m.interrupt()
+	return true
 }
 
 // commit is one committer: it works as long as there are jobs.
@@ -218,6 +232,9 @@ func (g *Group[T]) settle(members []*member[T], failed error) {
 			g.settle(members[:n/2], err)
 			g.settle(members[n/2:], err)
 			return
+		case failed == nil && !errors.Is(err, errNoServer):
+			failed = err
+			continue // the work may go about it in another way, as it does when others fail beside it
 		}
 		for _, m := range members {
 			m.answer <- err
@@ -228,7 +245,8 @@ func (g *Group[T]) settle(members []*member[T], failed error) {
 
 func (m *member[T]) left() bool { return m.ctx.Err() != nil }
 
-// withoutThoseWhoLeft answers the members whose context has ended and returns the others.
+// withoutThoseWhoLeft answers the members whose context has ended, should they still wait for it, and
+// returns the others.
 func (g *Group[T]) withoutThoseWhoLeft(members []*member[T]) []*member[T] {
 	staying := make([]*member[T], 0, len(members))
 	for _, m := range members {

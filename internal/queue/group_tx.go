@@ -43,9 +43,6 @@ func (g *Group[T]) try(members []*member[T], failed error) error {
 		err = g.finish(ctx, tx, current, others, failed)
 	}
 	if err != nil {
-		if tx.Conn().IsClosed() {
-			err = fmt.Errorf("%w: %w", errNoServer, err)
-		}
 		return err
 	}
 	for _, m := range members {

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -21,7 +22,8 @@ import (
 
 // probeArgs is a kind that does what a test tells it to.
 type probeArgs struct {
-	N int `json:"n"`
+	N      int           `json:"n"`
+	Within time.Duration `json:"within,omitempty"` // how long an attempt may run; zero: as the contract says
 }
 
 func (probeArgs) Kind() string    { return "probe" }
@@ -45,14 +47,8 @@ type probeWorker struct {
 	work func(ctx context.Context, job *river.Job[probeArgs]) error
 }
 
-// timesOut is the probe whose attempts may run for a moment only.
-const timesOut = 14
-
 func (w *probeWorker) Timeout(job *river.Job[probeArgs]) time.Duration {
-	if job.Args.N == timesOut {
-		return 100 * time.Millisecond
-	}
-	return probeContract.Timeout
+	return cmp.Or(job.Args.Within, probeContract.Timeout)
 }
 
 func (w *probeWorker) Work(ctx context.Context, job *river.Job[probeArgs]) error {
@@ -119,15 +115,37 @@ func (p *probeProcess) stop() {
 // insertProbe enqueues one probe and answers its id.
 func insertProbe(t *testing.T, pool *pgxpool.Pool, n int) int64 {
 	t.Helper()
+	return insertProbes(t, pool, probeArgs{N: n})[0]
+}
+
+// insertProbes enqueues probes at once and answers their ids in order.
+func insertProbes(t *testing.T, pool *pgxpool.Pool, probes ...probeArgs) (ids []int64) {
+	t.Helper()
 	client, err := queue.NewInserter(pool)
 	if err != nil {
 		t.Fatalf("NewInserter: %v", err)
 	}
-	inserted, err := client.Insert(t.Context(), probeArgs{N: n}, nil)
-	if err != nil {
-		t.Fatalf("insert probe: %v", err)
+	params := make([]river.InsertManyParams, len(probes))
+	for i, args := range probes {
+		params[i].Args = args
 	}
-	return inserted.Job.ID
+	inserted, err := client.InsertMany(t.Context(), params)
+	if err != nil {
+		t.Fatalf("insert probes: %v", err)
+	}
+	for _, job := range inserted {
+		ids = append(ids, job.Job.ID)
+	}
+	return ids
+}
+
+// probes are n of them, numbered from 0.
+func probes(n int) []probeArgs {
+	numbered := make([]probeArgs, n)
+	for i := range numbered {
+		numbered[i].N = i
+	}
+	return numbered
 }
 
 func getJob(t *testing.T, pool *pgxpool.Pool, id int64) *rivertype.JobRow {

@@ -221,13 +221,10 @@ func TestJobOfADeadProcessIsTakenBack(t *testing.T) {
 func insertDead(t *testing.T, pool *pgxpool.Pool, jobs, crashes int) (ids []int64) {
 	t.Helper()
 	exec(t, pool, `insert into worker_processes (client_id, host, pid, version, queues, started_at, beat_at) values ('gone', '', 1, '', '{probes}', now() - interval '1 hour', now() - interval '1 minute')`)
-	for n := range jobs {
-		id := insertProbe(t, pool, n)
-		exec(t, pool, `update river_job set state = 'running', attempt = 3, attempted_at = now(), attempted_by = '{someone,gone}' where id = $1`, id)
-		if crashes > 0 {
-			exec(t, pool, `insert into job_crashes values ($1, $2, now(), 'gone')`, id, crashes)
-		}
-		ids = append(ids, id)
+	ids = insertProbes(t, pool, probes(jobs)...)
+	exec(t, pool, `update river_job set state = 'running', attempt = 3, attempted_at = now(), attempted_by = '{someone,gone}' where id = any($1)`, ids)
+	if crashes > 0 {
+		exec(t, pool, `insert into job_crashes select id, $2, now(), 'gone' from unnest($1::bigint[]) as job (id)`, ids, crashes)
 	}
 	return ids
 }
@@ -242,6 +239,24 @@ func TestSuspectsRunApartAndNoneIsDiscardedInCompany(t *testing.T) {
 	})
 	if n := count(t, pool, `select count(*) from (select scheduled_at - lag(scheduled_at) over (order by scheduled_at) as gap from river_job) g where gap between interval '1.9 seconds' and interval '2.1 seconds'`); n != 3 {
 		t.Errorf("%d of 3 gaps are of two seconds", n)
+	}
+}
+
+// One process has hundreds of jobs in hand that share commits.
+func TestManySuspectsShareFiveMinutes(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	const suspects = 500
+	insertDead(t, pool, suspects, 2)
+	startProcess(t, pgtest.URL(t), "reaper", func(c *queue.ProcessConfig) { c.Queues = map[string]int{"others": 1} }, completes)
+	pgtest.Eventually(t, "all are taken back", func() (bool, error) {
+		return count(t, pool, `select count(*) from river_job where state = 'available'`) == suspects, nil
+	})
+	if n := count(t, pool, `select extract(epoch from max(scheduled_at) - min(scheduled_at))::integer from river_job`); n < 280 || n > 320 {
+		t.Errorf("the last starts %d seconds after the first, want about five minutes", n)
+	}
+	if n := count(t, pool, `select count(*) from (select scheduled_at - lag(scheduled_at) over (order by scheduled_at) as gap from river_job) g where gap > interval '500 milliseconds'`); n != suspects-1 {
+		t.Errorf("%d of %d suspects have a turn of their own", n, suspects-1)
 	}
 }
 

@@ -62,24 +62,24 @@ func TestFailedAttemptsFollowTheKindsSchedule(t *testing.T) {
 func TestBadJobsFailAlone(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
+	const slow = 14
 	process := newProbeProcess(t, pool, "only", 20, func(ctx context.Context, job *river.Job[probeArgs]) error {
 		switch job.Args.N {
 		case 13:
 			panic("unlucky")
-		case timesOut:
+		case slow:
 			<-ctx.Done() // until its time-out
 			return ctx.Err()
 		}
 		return nil
 	})
-	var ids []int64
-	for n := range 100 {
-		ids = append(ids, insertProbe(t, pool, n))
-	}
+	numbered := probes(100)
+	numbered[slow].Within = 100 * time.Millisecond
+	ids := insertProbes(t, pool, numbered...)
 	exec(t, pool, `insert into river_job (kind, queue, args, max_attempts) values ('probe', 'probes', '{"n": "not a number"}', 2)`)
 	for _, id := range ids {
 		want := rivertype.JobStateCompleted
-		if id == ids[13] || id == ids[timesOut] {
+		if id == ids[13] || id == ids[slow] {
 			want = rivertype.JobStateDiscarded
 		}
 		waitState(t, pool, id, want)
@@ -87,7 +87,7 @@ func TestBadJobsFailAlone(t *testing.T) {
 	pgtest.Eventually(t, "the undecodable job is discarded", func() (bool, error) {
 		return count(t, pool, `select count(*) from river_job where state = 'discarded'`) == 3, nil
 	})
-	for id, cause := range map[int64]string{ids[13]: "unlucky", ids[timesOut]: "deadline exceeded"} {
+	for id, cause := range map[int64]string{ids[13]: "unlucky", ids[slow]: "deadline exceeded"} {
 		if job := getJob(t, pool, id); !strings.Contains(job.Errors[0].Error, cause) {
 			t.Errorf("job %d failed with %q, want %q", id, job.Errors[0].Error, cause)
 		}

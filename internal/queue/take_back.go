@@ -15,8 +15,8 @@ type takenBack struct {
 }
 
 // A job that runs when its process dies may be the cause or a bystander. After the first crash all run
-// again at once. From the second on they are suspects: they start one after the other, so that the
-// cause comes to be alone. A job is discarded once it has crashed $2 times and was the only suspect of
+// again at once. From the second on they are suspects: they start one after the other, further apart with
+// each crash, so that the cause comes to be alone; many suspects share five minutes. A job is discarded once it has crashed $2 times and was the only suspect of
 // its process, or, so that every series ends, after twice as many crashes in any company.
 const takeBackSQL = `
 with /* queue.takeBack */ left_running as (
@@ -39,11 +39,12 @@ with /* queue.takeBack */ left_running as (
   select job_id, crash_count,
          count(*) filter (where crash_count >= 2) over () as suspects,
          count(*) filter (where crash_count >= 2) over (order by attempted_at desc, job_id) as turn,
-         interval '1 second' * 2 ^ least(max(crash_count) over () - 2, 5) as gap
+         max(crash_count) over () as crashes
     from counted
     join left_running on id = job_id
 ), judged as (
-  select l.id, l.queue, s.crash_count, (s.turn - 1) * s.gap as apart,
+  select l.id, l.queue, s.crash_count,
+         (s.turn - 1) * least(interval '1 second' * 2 ^ least(s.crashes - 2, 5), interval '5 minutes' / greatest(s.suspects, 1)) as apart,
          case when l.cancelled then 'cancelled'
               when s.crash_count >= $2 and s.suspects = 1 or s.crash_count >= 2 * $2 then 'discarded'
               else 'available'

@@ -106,61 +106,62 @@ func TestZombieOutcomeLeavesTheNextAttemptUntouched(t *testing.T) {
 
 func TestZombieEffectsAreRolledBack(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		name        string
-		zombieFirst bool
-	}{
-		{"the zombie commits while the next attempt runs", true},
-		{"the zombie commits after the next attempt has completed", false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			pool := pgtest.Pool(t)
-			exec(t, pool, `create table effects (attempt integer)`)
-			attempts := make(chan attempt)
-			zombie := newProbeProcess(t, pool, "first", 1, hold(attempts))
-			id := insertProbe(t, pool, 1)
-			one := <-attempts
-			newProbeProcess(t, pool, "second", 1, hold(attempts))
-			takeBack(t, pool, id)
-			two := <-attempts
+	for _, fence := range fences {
+		for _, tc := range []struct {
+			name        string
+			zombieFirst bool
+		}{
+			{"the zombie commits while the next attempt runs", true},
+			{"the zombie commits after the next attempt has completed", false},
+		} {
+			t.Run(fence.name+", "+tc.name, func(t *testing.T) {
+				t.Parallel()
+				pool := pgtest.Pool(t)
+				exec(t, pool, `create table effects (attempt integer)`)
+				attempts := make(chan attempt)
+				zombie := newProbeProcess(t, pool, "first", 1, hold(attempts))
+				id := insertProbe(t, pool, 1)
+				one := <-attempts
+				newProbeProcess(t, pool, "second", 1, hold(attempts))
+				takeBack(t, pool, id)
+				two := <-attempts
 
-			zombieErr := make(chan error, 1)
-			finishOne := func() {
-				one.finish <- func() error {
-					err := effect(pool, one.job)
-					zombieErr <- err
-					return err
+				zombieErr := make(chan error, 1)
+				finishOne := func() {
+					one.finish <- func() error {
+						err := fence.in(t.Context(), pool, one.job, effect(one.job))
+						zombieErr <- err
+						return err
+					}
+					if err := <-zombieErr; !errors.Is(err, queue.ErrAttemptLost) {
+						t.Errorf("the zombie's fence: %v, want ErrAttemptLost", err)
+					}
+					zombie.stop()
 				}
-				if err := <-zombieErr; !errors.Is(err, queue.ErrAttemptLost) {
-					t.Errorf("the zombie's InJobTx: %v, want ErrAttemptLost", err)
+				if tc.zombieFirst {
+					finishOne()
 				}
-				zombie.stop()
-			}
-			if tc.zombieFirst {
-				finishOne()
-			}
-			two.finish <- func() error { return effect(pool, two.job) }
-			waitState(t, pool, id, rivertype.JobStateCompleted)
-			if !tc.zombieFirst {
-				finishOne()
-			}
+				two.finish <- func() error { return fence.in(t.Context(), pool, two.job, effect(two.job)) }
+				waitState(t, pool, id, rivertype.JobStateCompleted)
+				if !tc.zombieFirst {
+					finishOne()
+				}
 
-			if n := count(t, pool, `select count(*) from effects`); n != 1 {
-				t.Errorf("%d effects, want 1", n)
-			}
-			if job := getJob(t, pool, id); job.State != rivertype.JobStateCompleted || job.Attempt != 2 || len(job.Errors) != 0 {
-				t.Errorf("job is %s at attempt %d with %d errors, want completed at attempt 2 with none", job.State, job.Attempt, len(job.Errors))
-			}
-		})
+				if n := count(t, pool, `select count(*) from effects`); n != 1 {
+					t.Errorf("%d effects, want 1", n)
+				}
+				if job := getJob(t, pool, id); job.State != rivertype.JobStateCompleted || job.Attempt != 2 || len(job.Errors) != 0 {
+					t.Errorf("job is %s at attempt %d with %d errors, want completed at attempt 2 with none", job.State, job.Attempt, len(job.Errors))
+				}
+			})
+		}
 	}
 }
 
-// effect commits one row under the fence.
-func effect(pool *pgxpool.Pool, job *rivertype.JobRow) error {
-	ctx := context.Background()
-	return queue.InJobTx(ctx, pool, job, func(tx pgx.Tx) (queue.Outcome, error) {
+// effect leaves one row.
+func effect(job *rivertype.JobRow) fencedWork {
+	return func(ctx context.Context, tx pgx.Tx) (queue.Outcome, error) {
 		_, err := tx.Exec(ctx, `insert into effects values ($1)`, job.Attempt)
 		return queue.Completed(), err
-	})
+	}
 }
