@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"backoffice/internal/order"
@@ -45,20 +44,28 @@ const busyPause = time.Second
 
 // process settles the orders of one commit: first without waiting turns for popular products, then with
 // turns, and once it has waited in vain, those that need not wait.
-func (w *ProcessOrderWorker) process(ctx context.Context, tx pgx.Tx, ids []int64, failed error) ([]queue.Verdict, error) {
-	process := order.Process
+func (w *ProcessOrderWorker) process(ctx context.Context, tx *queue.GroupTx, ids []int64, failed error) ([]queue.Verdict, error) {
+	var answers []order.Answer
+	var err error
 	switch {
 	case failed == nil:
-		process = order.ProcessQuick
+		answers, err = order.ProcessQuick(ctx, tx, w.Jobs, ids, w.Now(), func(certain []order.Answer) error {
+			return tx.Finish(ctx, verdicts(certain))
+		})
 	case errors.Is(failed, order.ErrBusy):
-		process = order.ProcessFree
+		answers, err = order.ProcessFree(ctx, tx, w.Jobs, ids, w.Now())
+	default:
+		answers, err = order.Process(ctx, tx, w.Jobs, ids, w.Now())
 	}
-	answers, err := process(ctx, tx, w.Jobs, ids, w.Now())
+	return verdicts(answers), err
+}
+
+func verdicts(answers []order.Answer) []queue.Verdict {
 	verdicts := make([]queue.Verdict, len(answers))
 	for i, answer := range answers {
 		verdicts[i] = verdict(answer)
 	}
-	return verdicts, err
+	return verdicts
 }
 
 // verdict is what becomes of the job of an order.

@@ -116,7 +116,7 @@ func TestProcessQuickCountsOnWhatIsThereInTheEnd(t *testing.T) {
 			moved := false
 			processed := s.start(func(ctx context.Context) error {
 				err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-					_, err := order.ProcessQuick(ctx, tx, s.jobs, ids, pgtest.Noon)
+					_, err := order.ProcessQuick(ctx, tx, s.jobs, ids, pgtest.Noon, nil)
 					return err
 				})
 				if moved = errors.Is(err, order.ErrMoved); moved {

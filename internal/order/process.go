@@ -25,24 +25,27 @@ import (
 // then the whole call fails with ErrBusy, and ProcessFree settles what can be. After any error roll tx
 // back.
 func Process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
-	return process(ctx, tx, enq, ids, now, locksFirst)
+	return process(ctx, tx, enq, ids, now, locksFirst, nil)
 }
 
 // ProcessFree is Process for the orders whose products nobody else has locked; it waits for nothing.
 // The others are answered with ErrBusy.
 func ProcessFree(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
-	return process(ctx, tx, enq, ids, now, locksFree)
+	return process(ctx, tx, enq, ids, now, locksFree, nil)
 }
 
 // ProcessQuick is Process for the common case that stock suffices for all: it reads stock without a lock
 // and holds the products from its last statements to the commit only, so that transactions which want the
 // same popular products hardly wait for each other. Where stock does not suffice it does as Process does.
 // It fails with ErrMoved when others took what it had counted on: then Process decides.
-func ProcessQuick(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]Answer, error) {
-	return process(ctx, tx, enq, ids, now, locksLast)
+//
+// When products are yet to be locked, certain (if given) is called with the answers just before: what else
+// the transaction has to write is best written there.
+func ProcessQuick(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, certain func([]Answer) error) ([]Answer, error) {
+	return process(ctx, tx, enq, ids, now, locksLast, certain)
 }
 
-func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, locks locks) ([]Answer, error) {
+func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time, locks locks, certain func([]Answer) error) ([]Answer, error) {
 	unique := withoutRepeats(ids)
 	if len(unique) == 0 {
 		return nil, nil
@@ -59,7 +62,11 @@ func process(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now
 			return nil, fmt.Errorf("process %s: lock products and read again: %w", named(unique), busy(err))
 		}
 	}
-	woken, err := write(ctx, tx, open, stock, unique, now, locks)
+	var beforeLocks func() error
+	if locks == locksLast && certain != nil {
+		beforeLocks = func() error { return certain(answers(ids, orders)) }
+	}
+	woken, err := write(ctx, tx, open, stock, unique, now, locks, beforeLocks)
 	if err != nil {
 		return nil, fmt.Errorf("process %s: write: %w", named(unique), busy(err))
 	}

@@ -74,7 +74,7 @@ func TestASetEqualsItsOrdersOneByOne(t *testing.T) {
 			t.Fatalf("round %d, orders %v\nas a set:\n%s\n\none by one:\n%s", round, ids, set, single)
 		}
 		quick := s.inside(func(tx pgx.Tx) {
-			if _, err := order.ProcessQuick(t.Context(), tx, s.jobs, ids, pgtest.Noon); err != nil {
+			if _, err := order.ProcessQuick(t.Context(), tx, s.jobs, ids, pgtest.Noon, nil); err != nil {
 				t.Fatal(err)
 			}
 		})

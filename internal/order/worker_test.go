@@ -79,9 +79,13 @@ func (s *shop) work(ctx context.Context, most int) (int, error) {
 // process is one of the ways to settle a set of orders.
 type process = func(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]order.Answer, error)
 
+func quickly(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, ids []int64, now time.Time) ([]order.Answer, error) {
+	return order.ProcessQuick(ctx, tx, enq, ids, now, nil)
+}
+
 // settle runs work in a transaction: quickly, and again with turns when others were quicker.
 func (s *shop) settle(ctx context.Context, work func(pgx.Tx, process) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(tx, order.ProcessQuick) })
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(tx, quickly) })
 	if errors.Is(err, order.ErrMoved) {
 		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(tx, order.Process) })
 	}

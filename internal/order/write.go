@@ -13,13 +13,23 @@ import (
 // the orders of the call: none of them can use what rose, or settle would have given it to them.
 //
 // Products come as late as they can, for the sake of those who wait for them; after them comes only
-// what must not be locked before: see the package's sequence of locks.
-func write(ctx context.Context, tx pgx.Tx, open []*candidate, stock *stock, set []int64, now time.Time, locks locks) ([]int64, error) {
+// what must not be locked before: see the package's sequence of locks. beforeLocks, if given, is called
+// before products are locked.
+func write(ctx context.Context, tx pgx.Tx, open []*candidate, stock *stock, set []int64, now time.Time, locks locks, beforeLocks func() error) ([]int64, error) {
 	batch := &pgx.Batch{}
 	queueMovements(batch, open, now)
 	queueEntries(batch, open, now)
 	queueStatuses(batch, open, now)
 	changes := stock.changes()
+	if beforeLocks != nil && len(changes.skus) > 0 {
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return nil, err
+		}
+		if err := beforeLocks(); err != nil {
+			return nil, err
+		}
+		batch = &pgx.Batch{}
+	}
 	queueProducts(batch, changes, locks)
 	queueWaits(batch, open, now)
 	var woken []int64

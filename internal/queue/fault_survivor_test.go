@@ -72,7 +72,7 @@ func (s *survivor) work(ctx context.Context, job *river.Job[faultArgs]) error {
 }
 
 // together is the work of the group.
-func (s *survivor) together(ctx context.Context, tx pgx.Tx, ids []int64, _ error) ([]queue.Verdict, error) {
+func (s *survivor) together(ctx context.Context, tx *queue.GroupTx, ids []int64, _ error) ([]queue.Verdict, error) {
 	return slices.Repeat([]queue.Verdict{{Outcome: queue.Completed()}}, len(ids)), s.commit(ctx, tx, ids...)
 }
 

@@ -127,7 +127,7 @@ func (w *faultWorker) effect(ctx context.Context, job *river.Job[faultArgs]) err
 }
 
 // together is the work of the group.
-func (w *faultWorker) together(ctx context.Context, tx pgx.Tx, jobs []*river.Job[faultArgs], _ error) ([]queue.Verdict, error) {
+func (w *faultWorker) together(ctx context.Context, tx *queue.GroupTx, jobs []*river.Job[faultArgs], _ error) ([]queue.Verdict, error) {
 	return slices.Repeat([]queue.Verdict{{Outcome: queue.Completed()}}, len(jobs)), w.commit(ctx, tx, jobs...)
 }
 

@@ -26,7 +26,7 @@ var fences = []struct {
 		return queue.InJobTx(ctx, pool, job, func(tx pgx.Tx) (queue.Outcome, error) { return work(ctx, tx) })
 	}},
 	{"in a group", func(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, work fencedWork) error {
-		group := queue.NewGroup(pool, queue.DefaultGroup(), func(ctx context.Context, tx pgx.Tx, items []fencedWork, _ error) ([]queue.Verdict, error) {
+		group := queue.NewGroup(pool, queue.DefaultGroup(), func(ctx context.Context, tx *queue.GroupTx, items []fencedWork, _ error) ([]queue.Verdict, error) {
 			outcome, err := items[0](ctx, tx)
 			return []queue.Verdict{{Outcome: outcome}}, err
 		})

@@ -11,17 +11,20 @@ import (
 )
 
 // River's fetch looks at every waiting job before the first of a known kind, and its plan depends on
-// statistics. A fetch that took too long for what it brought is followed by fetches past unknown kinds,
-// whose plan is fixed (migration 006), for as long as detourFor; then River's is tried again.
+// statistics. When several fetches in a row took too long for what they brought, the queue is fetched past
+// unknown kinds, by a plan that is fixed (migration 006), for as long as detourFor; then River's is tried
+// again. Without jobs of unknown kinds River's is the faster one.
 const (
 	fetchSlow    = 5 * time.Millisecond
-	fetchSlowJob = 100 * time.Microsecond // per job that it brought
+	fetchSlowJob = 50 * time.Microsecond // per job that it brought
+	slowInARow   = 5
 	detourFor    = 30 * time.Second
 )
 
 // detour is which queues are fetched past unknown kinds, and until when.
 type detour struct {
 	mu    sync.Mutex
+	slow  map[string]int // fetches in a row
 	until map[string]time.Time
 }
 
@@ -38,17 +41,20 @@ func (d *detour) leave(queue string) {
 	delete(d.until, queue)
 }
 
-// judge takes the detour from now on if a fetch was slow for what it brought.
+// judge takes the detour from now on if one more fetch was slow for what it brought.
 func (d *detour) judge(queue string, took time.Duration, fetched int) {
-	if took < fetchSlow+time.Duration(fetched)*fetchSlowJob {
-		return
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.until == nil {
-		d.until = map[string]time.Time{}
+	if d.slow == nil {
+		d.slow, d.until = map[string]int{}, map[string]time.Time{}
 	}
-	d.until[queue] = time.Now().Add(detourFor)
+	d.slow[queue]++
+	if took < fetchSlow+time.Duration(fetched)*fetchSlowJob {
+		d.slow[queue] = 0
+	}
+	if d.slow[queue] >= slowInARow {
+		d.slow[queue], d.until[queue] = 0, time.Now().Add(detourFor)
+	}
 }
 
 const takeSQL = `

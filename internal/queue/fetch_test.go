@@ -65,22 +65,27 @@ func TestAFetchPastUnknownKindsTakesWhatRiversTakes(t *testing.T) {
 	}
 }
 
-func TestOnlyASlowFetchLeadsPastUnknownKinds(t *testing.T) {
+func TestOnlySlowFetchesInARowLeadPastUnknownKinds(t *testing.T) {
 	t.Parallel()
+	const fast, slow = time.Millisecond, 10 * time.Millisecond
 	for _, tc := range []struct {
 		name    string
-		took    time.Duration
+		took    []time.Duration
 		fetched int
 		want    bool
 	}{
-		{"a fast one does not", time.Millisecond, 0, false},
-		{"a slow one that brought nothing does", 10 * time.Millisecond, 0, true},
-		{"a slow one that brought many does not", 50 * time.Millisecond, 1000, false},
+		{"fast ones do not", []time.Duration{fast, fast, fast, fast, fast, fast}, 0, false},
+		{"one that is slow does not", []time.Duration{slow}, 0, false},
+		{"slow ones that brought nothing do", []time.Duration{fast, slow, slow, slow, slow, slow}, 0, true},
+		{"slow ones with a fast one between do not", []time.Duration{slow, slow, slow, fast, slow, slow}, 0, false},
+		{"slow ones that brought many do not", []time.Duration{slow, slow, slow, slow, slow}, 1000, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var d detour
-			d.judge("orders", tc.took, tc.fetched)
+			for _, took := range tc.took {
+				d.judge("orders", took, tc.fetched)
+			}
 			if got := d.taken("orders"); got != tc.want || d.taken("reports") {
 				t.Errorf("taken = %v, want %v, and another queue never", got, tc.want)
 			}

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/rivertype"
 )
@@ -36,7 +35,7 @@ type Verdict struct {
 // and answers one Verdict per item, in order. Like the work of InJobTx it calls nothing outside. An
 // error of its own rolls everything back: the items are then split and tried again, a lone one as it is,
 // and failed is the error that the last try of these items ended with, nil at first.
-type GroupWork[T any] func(ctx context.Context, tx pgx.Tx, items []T, failed error) ([]Verdict, error)
+type GroupWork[T any] func(ctx context.Context, tx *GroupTx, items []T, failed error) ([]Verdict, error)
 
 // Group lets many jobs of one kind share a transaction and its commit. A committer takes what is there,
 // up to Size, whenever it is free: a lone job commits at once, and the busier the queue the more jobs

@@ -97,7 +97,7 @@ func startCrowd(t *testing.T, cfg crowdConfig) *crowd {
 }
 
 // try is the work of the group.
-func (c *crowd) try(ctx context.Context, tx pgx.Tx, jobs []*river.Job[probeArgs], _ error) ([]queue.Verdict, error) {
+func (c *crowd) try(ctx context.Context, tx *queue.GroupTx, jobs []*river.Job[probeArgs], _ error) ([]queue.Verdict, error) {
 	if jobs[0].Args.N == plug {
 		close(c.plugged)
 		select {

@@ -118,7 +118,7 @@ func TestPanicOfTheWorkIsThatOfTheJob(t *testing.T) {
 func TestTooFewVerdictsCommitNothing(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
-	group := queue.NewGroup(pool, queue.DefaultGroup(), func(context.Context, pgx.Tx, []int, error) ([]queue.Verdict, error) {
+	group := queue.NewGroup(pool, queue.DefaultGroup(), func(context.Context, *queue.GroupTx, []int, error) ([]queue.Verdict, error) {
 		return nil, nil
 	})
 	newProbeProcess(t, pool, "only", 1, func(ctx context.Context, job *river.Job[probeArgs]) error {
@@ -135,7 +135,7 @@ func TestLoneJobIsTriedTwice(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	busy := errors.New("busy")
-	group := queue.NewGroup(pool, queue.DefaultGroup(), func(_ context.Context, _ pgx.Tx, items []int, failed error) ([]queue.Verdict, error) {
+	group := queue.NewGroup(pool, queue.DefaultGroup(), func(_ context.Context, _ *queue.GroupTx, items []int, failed error) ([]queue.Verdict, error) {
 		if items[0] == 1 && errors.Is(failed, busy) {
 			return []queue.Verdict{{Outcome: queue.Completed()}}, nil
 		}

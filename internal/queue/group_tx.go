@@ -109,23 +109,55 @@ func (g *Group[T]) fence(ctx context.Context, tx pgx.Tx, members []*member[T]) (
 	return current, others, nil
 }
 
+// GroupTx is the transaction of a group's work.
+type GroupTx struct {
+	pgx.Tx
+	finish   func(ctx context.Context, verdicts []Verdict) error
+	finished bool
+}
+
+// Finish writes the jobs' final states, which otherwise follows when the work has returned. Work that ends
+// with locks for which others wait calls it before it takes them. It then returns the same verdicts.
+func (tx *GroupTx) Finish(ctx context.Context, verdicts []Verdict) error {
+	tx.finished = true
+	return tx.finish(ctx, verdicts)
+}
+
 // finish runs the work for the current members, writes their jobs' final states and commits. Members
 // that fail by themselves are added to others.
 func (g *Group[T]) finish(ctx context.Context, tx pgx.Tx, current []*member[T], others map[*member[T]]error, failed error) error {
-	verdicts, err := g.safely(ctx, tx, current, failed)
+	shared := &GroupTx{Tx: tx, finish: func(ctx context.Context, verdicts []Verdict) error { return writeStates(ctx, tx, current, verdicts) }}
+	verdicts, err := g.safely(ctx, shared, current, failed)
+	if err == nil && !shared.finished {
+		err = shared.Finish(ctx, verdicts)
+	}
 	if err != nil {
 		return err
 	}
-	var completed []int64
-	states := &pgx.Batch{}
-	var finished []*member[T]
+	if err := tx.Commit(ctx); err != nil {
+		for _, m := range current {
+			m.sent = true
+		}
+		return fmt.Errorf("commit %s: %w", namedJobs(current), err)
+	}
 	for i, m := range current {
 		if verdicts[i].Err != nil {
 			others[m] = verdicts[i].Err
+		}
+	}
+	return nil
+}
+
+// writeStates writes the final states of the jobs, but for those whose verdict is an error.
+func writeStates[T any](ctx context.Context, tx pgx.Tx, members []*member[T], verdicts []Verdict) error {
+	var completed []int64
+	states := &pgx.Batch{}
+	for i, m := range members {
+		m.outcome = verdicts[i].Outcome
+		if verdicts[i].Err != nil {
+			m.outcome = Outcome{}
 			continue
 		}
-		m.outcome = verdicts[i].Outcome
-		finished = append(finished, m)
 		if m.outcome.state == rivertype.JobStateCompleted {
 			completed = append(completed, m.job.ID)
 			continue
@@ -139,17 +171,11 @@ func (g *Group[T]) finish(ctx context.Context, tx pgx.Tx, current []*member[T], 
 	if len(completed) > 0 {
 		states.Queue(completeSQL, completed)
 	}
-	if len(finished) == 0 {
+	if states.Len() == 0 {
 		return nil
 	}
 	if err := tx.SendBatch(ctx, states).Close(); err != nil {
-		return fmt.Errorf("finish %s: %w", namedJobs(finished), err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		for _, m := range finished {
-			m.sent = true
-		}
-		return fmt.Errorf("commit %s: %w", namedJobs(finished), err)
+		return fmt.Errorf("finish %s: %w", namedJobs(members), err)
 	}
 	return nil
 }
@@ -161,7 +187,7 @@ update /* queue.Group */ river_job
  where id = any($1)`
 
 // safely runs the work and makes its panic an error, which the jobs are then split to find the cause of.
-func (g *Group[T]) safely(ctx context.Context, tx pgx.Tx, members []*member[T], failed error) (verdicts []Verdict, err error) {
+func (g *Group[T]) safely(ctx context.Context, tx *GroupTx, members []*member[T], failed error) (verdicts []Verdict, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &workPanic{value: value, stack: debug.Stack()}

@@ -58,7 +58,7 @@ func (w *endedWorker) end(ctx context.Context, tx pgx.Tx, args endedArgs) Verdic
 	}
 }
 
-func (w *endedWorker) work(ctx context.Context, tx pgx.Tx, items []endedArgs, _ error) ([]Verdict, error) {
+func (w *endedWorker) work(ctx context.Context, tx *GroupTx, items []endedArgs, _ error) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(items))
 	for i, item := range items {
 		verdicts[i] = w.end(ctx, tx, item)
