@@ -279,17 +279,15 @@ func takeToken(updates []byte) (token, []byte, error) {
 // A final row of the same attempt is one that InJobTx finished: River's outcome then changes no state,
 // but its metadata belongs to the attempt and its event tells subscribers of the end.
 const lockCurrentSQL = `
-with /* queue.pilot */ locked as (
-  select id, state, attempted_at
-    from river_job
-   where id = any($1)
-   order by id
-     for update
-)
-select coalesce(array_agg(locked.id), '{}')
-  from locked
-  join unnest($1::bigint[], $2::timestamptz[]) as ours (id, attempted_at) using (id, attempted_at)
- where locked.state in ('running', 'completed', 'cancelled', 'discarded')`
+select /* queue.pilot */ coalesce(array_agg(ours.id), '{}')
+  from (select * from unnest($1::bigint[], $2::timestamptz[]) as given (id, attempted_at) order by id) as ours
+ cross join lateral (select job.state, job.attempted_at
+                       from river_job job
+                      where job.id = ours.id
+                     offset 0
+                        for update) as locked
+ where locked.attempted_at = ours.attempted_at
+   and locked.state in ('running', 'completed', 'cancelled', 'discarded')`
 
 // lockCurrent locks the jobs' rows in id order and answers which of the attempts are current.
 func lockCurrent(ctx context.Context, tx riverdriver.ExecutorTx, ids []int64, tokens []time.Time) (map[int64]bool, error) {
