@@ -36,17 +36,35 @@ func upFrom(ctx context.Context, pool *pgxpool.Pool, fsys fs.FS, report func(ste
 	if report == nil {
 		report = func(string) {}
 	}
-	// A connection of its own: the pool may be as small as one, and River's steps need that one.
+	// A connection of its own: the lock must not depend on what else the pool is used for.
 	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
 		return fmt.Errorf("migrate: connect: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) // frees the lock
+	if err := pinTables(ctx, conn); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	if err := awaitLock(ctx, conn); err != nil {
 		return fmt.Errorf("migrate: wait for another migration: %w", err)
 	}
 	if err := up(ctx, pool, conn, fsys, report); err != nil {
 		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// By default the search path begins with the schema that is named like the role. Ours of functions and
+// views are no place for tables, whatever the role is called.
+const pinTablesSQL = `
+select /* migrations.Up */ set_config('search_path', coalesce(string_agg(quote_ident(name), ', ' order by n), 'public'), false)
+  from unnest(current_schemas(false)) with ordinality as path (name, n)
+ where name not in ('backoffice', 'inspect')`
+
+// pinTables makes sure that what a connection creates without naming a schema stands where the tables are.
+func pinTables(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, pinTablesSQL); err != nil {
+		return fmt.Errorf("find the schema of the tables: %w", err)
 	}
 	return nil
 }
@@ -120,7 +138,15 @@ func unchanged(ours []migration, done records) error {
 
 // upRiver applies River's steps one at a time, so that each is reported as it happens.
 func upRiver(ctx context.Context, pool *pgxpool.Pool, report func(string)) error {
-	migrator, err := riverMigrator(pool)
+	config := pool.Config() // a copy
+	config.MaxConns, config.MinConns, config.MinIdleConns = 1, 0, 0
+	config.AfterConnect = pinTables
+	pinned, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect for River's migrations: %w", err)
+	}
+	defer pinned.Close()
+	migrator, err := riverMigrator(pinned)
 	if err != nil {
 		return err
 	}
