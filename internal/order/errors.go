@@ -22,6 +22,7 @@ var (
 type sentence struct {
 	text  string
 	cause error
+	field string // of what was given; see FieldOf
 }
 
 func (s sentence) Error() string { return s.text }
@@ -30,4 +31,30 @@ func (s sentence) Unwrap() error { return s.cause }
 // say wraps cause in a sentence.
 func say(cause error, format string, args ...any) error {
 	return sentence{text: fmt.Sprintf(format, args...), cause: cause}
+}
+
+// sayOf is say about one field of what was given.
+func sayOf(field string, cause error, format string, args ...any) error {
+	return sentence{text: fmt.Sprintf(format, args...), cause: cause, field: field}
+}
+
+// within says where the field of an error stands: "lines[0]." before "quantity".
+func within(place string, err error) error {
+	told := sentence{}
+	if !errors.As(err, &told) || told.field == "" {
+		return err
+	}
+	told.field = place + told.field
+	return told
+}
+
+// FieldOf answers which field of what was given an error is about, named as in JSON: "currency",
+// "lines[0].quantity", and of several drafts "[3].lines[0].quantity". It is empty when the error is
+// about no single field.
+func FieldOf(err error) string {
+	told := sentence{}
+	if !errors.As(err, &told) {
+		return ""
+	}
+	return told.field
 }

@@ -120,9 +120,9 @@ func List(ctx context.Context, db postgres.DB, f Filter) ([]Order, error) {
 	case err != nil:
 		return nil, err
 	case f.Status != "" && !f.Status.known():
-		return nil, say(ErrInvalid, "status %q is unknown; use placed, awaiting_stock, processed, rejected or cancelled", f.Status)
+		return nil, sayOf("status", ErrInvalid, "status %q is unknown; use placed, awaiting_stock, processed, rejected or cancelled", f.Status)
 	case f.Kind != "" && !f.Kind.known():
-		return nil, say(ErrInvalid, "kind %q is unknown; use sale, credit or adjustment", f.Kind)
+		return nil, sayOf("kind", ErrInvalid, "kind %q is unknown; use sale, credit or adjustment", f.Kind)
 	case !storable(f.Customer):
 		return nil, nil
 	}
@@ -143,7 +143,7 @@ func pageLimit(limit int) (int, error) {
 	case limit == 0:
 		return DefaultLimit, nil
 	case limit < 0 || limit > MaxLimit:
-		return 0, say(ErrInvalid, "limit %d is out of range; use 1 to %d", limit, MaxLimit)
+		return 0, sayOf("limit", ErrInvalid, "limit %d is out of range; use 1 to %d", limit, MaxLimit)
 	}
 	return limit, nil
 }

@@ -48,14 +48,22 @@ func readyAll(drafts []Draft) ([]Draft, error) {
 		}
 		var err error
 		if ready[i], err = d.ready(name); err != nil {
-			return nil, err
+			return nil, within(nth(i, drafts), err)
 		}
 		if d.Number != "" && claimed[d.Number] {
-			return nil, say(ErrDuplicate, "order number %q occurs twice; number each order once", d.Number)
+			return nil, sayOf(nth(i, drafts)+"number", ErrDuplicate, "order number %q occurs twice; number each order once", d.Number)
 		}
 		claimed[d.Number] = true
 	}
 	return ready, nil
+}
+
+// nth is where the fields of a draft stand among several.
+func nth(i int, drafts []Draft) string {
+	if len(drafts) == 1 {
+		return ""
+	}
+	return fmt.Sprintf("[%d].", i)
 }
 
 // Sorted, so that two callers that create the same customers wait for each other in one direction.
@@ -130,7 +138,7 @@ func placedOrders(rows pgx.Rows, drafts []Draft) ([]Order, error) {
 			return nil, err
 		}
 		if id == nil {
-			return nil, say(ErrDuplicate, "order number %q is taken; choose another, or look at the stored order", number)
+			return nil, sayOf(nth(len(orders), drafts)+"number", ErrDuplicate, "order number %q is taken; choose another, or look at the stored order", number)
 		}
 		orders = append(orders, Order{ID: *id, Number: number, Kind: Kind(*kind), Status: Status(*status),
 			Customer: d.Customer, Country: country, Currency: *currency, PlacedAt: placedAt.UTC(), Enqueued: true, Lines: d.Lines})

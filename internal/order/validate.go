@@ -34,17 +34,17 @@ func (d Draft) ready(name string) (Draft, error) {
 	for i, l := range d.Lines {
 		l = l.filled(i, d.Kind)
 		if err := l.check(fmt.Sprintf("%s, line %d", name, i+1)); err != nil {
-			return Draft{}, err
+			return Draft{}, within(fmt.Sprintf("lines[%d].", i), err)
 		}
 		if taken[l.LineNo] {
-			return Draft{}, say(ErrInvalid, "%s: line_no %d occurs twice; number the lines 1, 2, 3 or leave line_no out of all", name, l.LineNo)
+			return Draft{}, sayOf(fmt.Sprintf("lines[%d].line_no", i), ErrInvalid, "%s: line_no %d occurs twice; number the lines 1, 2, 3 or leave line_no out of all", name, l.LineNo)
 		}
 		taken[l.LineNo] = true
 		lines[i] = l
 	}
 	d.Lines = lines
 	if total := Total(lines); total.Abs().GreaterThanOrEqual(totalLimit) {
-		return Draft{}, say(ErrInvalid, "%s: the total %s is out of range; it must stay below %s either way", name, total, totalLimit)
+		return Draft{}, sayOf("lines", ErrInvalid, "%s: the total %s is out of range; it must stay below %s either way", name, total, totalLimit)
 	}
 	return d, nil
 }
@@ -65,13 +65,13 @@ func (d Draft) check(name string) error {
 	}
 	switch {
 	case d.Kind != "" && !d.Kind.known():
-		return say(ErrInvalid, "%s: kind %q is unknown; use sale, credit or adjustment", name, d.Kind)
+		return sayOf("kind", ErrInvalid, "%s: kind %q is unknown; use sale, credit or adjustment", name, d.Kind)
 	case d.Currency != "" && !currencyForm.MatchString(d.Currency):
-		return say(ErrInvalid, "%s: currency %q is not three capital letters; write it like GBP", name, d.Currency)
+		return sayOf("currency", ErrInvalid, "%s: currency %q is not three capital letters; write it like GBP", name, d.Currency)
 	case !d.PlacedAt.IsZero() && (d.PlacedAt.UTC().Year() < 1 || d.PlacedAt.UTC().Year() > 9999):
-		return say(ErrInvalid, "%s: placed_at %s is out of range; give a year from 1 to 9999", name, d.PlacedAt)
+		return sayOf("placed_at", ErrInvalid, "%s: placed_at %s is out of range; give a year from 1 to 9999", name, d.PlacedAt)
 	case len(d.Lines) == 0:
-		return say(ErrInvalid, "%s: it has no lines; give at least one", name)
+		return sayOf("lines", ErrInvalid, "%s: it has no lines; give at least one", name)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (l Line) filled(i int, kind Kind) Line {
 // check refuses a line that cannot be stored or says nothing.
 func (l Line) check(name string) error {
 	if l.SKU == "" {
-		return say(ErrInvalid, "%s: sku is empty; name the product", name)
+		return sayOf("sku", ErrInvalid, "%s: sku is empty; name the product", name)
 	}
 	if err := checkText(name, "sku", l.SKU, maxKeyBytes); err != nil {
 		return err
@@ -107,20 +107,20 @@ func (l Line) check(name string) error {
 	}
 	switch {
 	case l.LineNo < 1 || l.LineNo > math.MaxInt32:
-		return say(ErrInvalid, "%s: line_no %d is out of range; number the lines 1, 2, 3 or leave line_no out of all", name, l.LineNo)
+		return sayOf("line_no", ErrInvalid, "%s: line_no %d is out of range; number the lines 1, 2, 3 or leave line_no out of all", name, l.LineNo)
 	case !l.Kind.known():
-		return say(ErrInvalid, "%s: kind %q is unknown; use item, gift, write_off or adjustment", name, l.Kind)
+		return sayOf("kind", ErrInvalid, "%s: kind %q is unknown; use item, gift, write_off or adjustment", name, l.Kind)
 	case l.Quantity == 0:
-		return say(ErrInvalid, "%s: quantity 0 orders nothing; give another or leave the line out", name)
+		return sayOf("quantity", ErrInvalid, "%s: quantity 0 orders nothing; give another or leave the line out", name)
 	case l.Quantity < math.MinInt32 || l.Quantity > math.MaxInt32:
-		return say(ErrInvalid, "%s: quantity %d is out of range; it must lie between %d and %d", name, l.Quantity, math.MinInt32, math.MaxInt32)
+		return sayOf("quantity", ErrInvalid, "%s: quantity %d is out of range; it must lie between %d and %d", name, l.Quantity, math.MinInt32, math.MaxInt32)
 	case l.Kind == LineWriteOff && l.Quantity > 0:
-		return say(ErrInvalid, "%s: quantity %d of a write-off is above zero; write it as -%d", name, l.Quantity, l.Quantity)
+		return sayOf("quantity", ErrInvalid, "%s: quantity %d of a write-off is above zero; write it as -%d", name, l.Quantity, l.Quantity)
 	case (l.Kind == LineGift || l.Kind == LineWriteOff) && !l.UnitPrice.IsZero():
-		return say(ErrInvalid, "%s: unit_price %s of a %s is not zero; it moves no money", name, l.UnitPrice, l.Kind)
+		return sayOf("unit_price", ErrInvalid, "%s: unit_price %s of a %s is not zero; it moves no money", name, l.UnitPrice, l.Kind)
 	}
 	if amount := l.UnitPrice.Mul(decimal.NewFromInt(int64(l.Quantity))); amount.Abs().GreaterThanOrEqual(amountLimit) {
-		return say(ErrInvalid, "%s: quantity %d times unit_price %s is out of range; the product must stay below %s either way", name, l.Quantity, l.UnitPrice, amountLimit)
+		return sayOf("quantity", ErrInvalid, "%s: quantity %d times unit_price %s is out of range; the product must stay below %s either way", name, l.Quantity, l.UnitPrice, amountLimit)
 	}
 	return nil
 }
@@ -131,9 +131,9 @@ func checkPrice(name string, price decimal.Decimal) error {
 	const sane = 100
 	switch {
 	case price.Exponent() < -sane || (price.Exponent() <= sane && !price.Equal(price.Truncate(4))):
-		return say(ErrInvalid, "%s: unit_price %s has more than 4 decimals; round it", name, brief(price))
+		return sayOf("unit_price", ErrInvalid, "%s: unit_price %s has more than 4 decimals; round it", name, brief(price))
 	case price.Exponent() > sane || price.Abs().GreaterThanOrEqual(priceLimit):
-		return say(ErrInvalid, "%s: unit_price %s is out of range; it must stay below %s either way", name, brief(price), priceLimit)
+		return sayOf("unit_price", ErrInvalid, "%s: unit_price %s is out of range; it must stay below %s either way", name, brief(price), priceLimit)
 	}
 	return nil
 }
@@ -150,9 +150,9 @@ func brief(price decimal.Decimal) string {
 func checkText(name, field, value string, limit int) error {
 	switch {
 	case len(value) > limit:
-		return say(ErrInvalid, "%s: %s %q is %d bytes long; use at most %d", name, field, value[:20]+"...", len(value), limit)
+		return sayOf(field, ErrInvalid, "%s: %s %q is %d bytes long; use at most %d", name, field, value[:20]+"...", len(value), limit)
 	case !storable(value):
-		return say(ErrInvalid, "%s: %s %q is not valid UTF-8 text; remove the offending bytes", name, field, value)
+		return sayOf(field, ErrInvalid, "%s: %s %q is not valid UTF-8 text; remove the offending bytes", name, field, value)
 	}
 	return nil
 }
