@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/urfave/cli/v2"
 
+	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
 )
 
@@ -135,20 +135,15 @@ processes died is forgotten.
 	}
 }
 
-func retryJob(c *cli.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
-	job, err := client.JobRetry(c.Context, id)
-	var refused *pgconn.PgError
-	switch {
-	case errors.Is(err, rivertype.ErrNotFound):
-		return nil, fmt.Errorf("job %d does not exist", id)
-	case errors.As(err, &refused) && refused.Code == "23505": // unique_violation
-		return nil, fmt.Errorf("job %d cannot run again: another unfinished job does the same; look for it with jobs list", id)
-	case err != nil:
-		return nil, fmt.Errorf("retry job %d: %w", id, err)
-	case job.State == rivertype.JobStateRunning:
-		return nil, fmt.Errorf("job %d is running; wait for its attempt to end, or cancel it", id)
+func retryJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
+	err := postgres.InTx(c.Context, pool, func(tx pgx.Tx) error {
+		_, err := queue.RetryJob(c.Context, tx, client, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return job, queue.Forgive(c.Context, pool, id)
+	return getJob(c, client, id)
 }
 
 func jobsCancelCommand() *cli.Command {
@@ -164,19 +159,15 @@ process_order job stays as it is: see backoffice orders cancel.
 	}
 }
 
-func cancelJob(c *cli.Context, _ *pgxpool.Pool, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {
-	before, err := getJob(c, client, id)
+func cancelJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
+	err := postgres.InTx(c.Context, pool, func(tx pgx.Tx) error {
+		_, err := queue.CancelJob(c.Context, tx, client, id)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if before.FinalizedAt != nil {
-		return nil, fmt.Errorf("job %d is %s already", id, before.State)
-	}
-	job, err := client.JobCancel(c.Context, id)
-	if err != nil {
-		return nil, fmt.Errorf("cancel job %d: %w", id, err)
-	}
-	return job, nil
+	return getJob(c, client, id)
 }
 
 func getJob(c *cli.Context, client *river.Client[pgx.Tx], id int64) (*rivertype.JobRow, error) {

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
 
-	"backoffice/internal/postgres"
+	"backoffice/internal/queue"
 )
 
 func workersCommand() *cli.Command {
@@ -47,7 +44,7 @@ interrupted. The dead are shown for an hour.
 				return err
 			}
 			return withPool(c, func(pool *pgxpool.Pool) error {
-				found, err := listWorkers(c.Context, pool, c.Bool("all"), c.Int("limit"))
+				found, err := queue.ListWorkers(c.Context, pool, c.Bool("all"), c.Int("limit"))
 				if err != nil {
 					return err
 				}
@@ -57,49 +54,8 @@ interrupted. The dead are shown for an hour.
 	}
 }
 
-// listedWorker is a worker process as the command line shows it.
-type listedWorker struct {
-	ClientID       string        `json:"client_id"`
-	Condition      string        `json:"condition"` // alive, stopping, frozen, silent or dead
-	Host           string        `json:"host"`
-	PID            int           `json:"pid"`
-	Version        string        `json:"version"`
-	Queues         []string      `json:"queues"`
-	RunningJobs    int           `json:"running_jobs"`
-	LastBeatAge    time.Duration `json:"-"`
-	LastBeatSecs   float64       `json:"last_beat_age_seconds"`
-	StartedAt      time.Time     `json:"started_at"`
-	StoppingAt     *time.Time    `json:"stopping_at"`
-	DeclaredDeadAt *time.Time    `json:"declared_dead_at"`
-	CrashedJobs    int           `json:"crashed_jobs"` // whose latest crash was the death of this process
-}
-
-const listWorkersSQL = `
-select /* workers list */ client_id, condition, host, pid, version, queues, running_jobs, last_beat_age,
-       extract(epoch from last_beat_age)::float8, started_at, stopping_at, declared_dead_at, crashed_jobs
-  from inspect.workers
- where $1
-    or declared_dead_at is null
-    or declared_dead_at > now() - interval '1 hour'
- order by started_at desc, client_id
- limit $2`
-
-// listWorkers answers at most limit worker processes, the newest first; all of them, or without those
-// declared dead more than an hour ago.
-func listWorkers(ctx context.Context, db postgres.DB, all bool, limit int) ([]listedWorker, error) {
-	rows, err := db.Query(ctx, listWorkersSQL, all, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list worker processes: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[listedWorker])
-	if err != nil {
-		return nil, fmt.Errorf("list worker processes: %w", err)
-	}
-	return found, nil
-}
-
 // workersTable leaves out host and process id, which the client id tells.
-func workersTable(found []listedWorker) *table {
+func workersTable(found []queue.WorkerProcess) *table {
 	t := newTable("CLIENT_ID", "CONDITION", "SINCE", "QUEUES", ">RUNNING_JOBS", ">LAST_BEAT", "STARTED_AT", "VERSION", ">CRASHED_JOBS")
 	for _, w := range found {
 		since := w.StoppingAt

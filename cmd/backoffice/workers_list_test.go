@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"backoffice/internal/pgtest"
+	"backoffice/internal/queue"
 )
 
 // startedWorker writes the row of a worker process; columns are set as assignments say.
@@ -33,11 +34,11 @@ func holdLock(t *testing.T, url, clientID string) {
 }
 
 // workers lists the worker processes by client id.
-func (s shop) workers(args ...string) map[string]listedWorker {
+func (s shop) workers(args ...string) map[string]queue.WorkerProcess {
 	s.t.Helper()
-	var found []listedWorker
+	var found []queue.WorkerProcess
 	s.json(&found, append([]string{"workers", "list"}, args...)...)
-	byID := map[string]listedWorker{}
+	byID := map[string]queue.WorkerProcess{}
 	for _, w := range found {
 		byID[w.ClientID] = w
 	}
