@@ -32,6 +32,7 @@ var kinds = []kind{
 // kind is a job kind with its types erased.
 type kind struct {
 	contract jobs.Contract
+	args     jobs.Args // a zero value
 	decode   func(args []byte) (river.JobArgs, error)
 	register func(*river.Workers, Deps) error
 }
@@ -41,6 +42,7 @@ func of[T jobs.Args](build func(Deps) river.Worker[T]) kind {
 	contract := args.Contract()
 	return kind{
 		contract: contract,
+		args:     args,
 		decode:   jobs.Decode[T],
 		register: func(workers *river.Workers, d Deps) error {
 			return river.AddWorkerSafely(workers, contracted[T]{build(d), contract})

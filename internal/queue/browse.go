@@ -165,7 +165,7 @@ func (j Job) Timeline() []Event {
 	}
 	if j.FinalizedAt != nil {
 		events = append(events, Event{At: *j.FinalizedAt, Event: j.State, Attempt: j.Attempt})
-	} else if j.State == string(rivertype.JobStateScheduled) || j.State == string(rivertype.JobStateRetryable) {
+	} else if j.State != string(rivertype.JobStateRunning) && j.ScheduledAt.After(j.CreatedAt) { // later than at once, or again
 		events = append(events, Event{At: j.ScheduledAt, Event: "scheduled"})
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })

@@ -31,14 +31,16 @@ const withoutJITSQL = `select /* queue.ListQueues */ set_config('jit', 'off', tr
 
 // The view counts as text ("10,000+"), stopping where it says so.
 const listQueuesSQL = `
-select /* queue.ListQueues */ queue, number.available, number.running, number.retryable, number.scheduled,
-       concat(available, running, retryable, scheduled) like '%+%',
-       extract(epoch from oldest_available_age)::float8, finished_per_minute::float8, paused_at
-  from inspect.queues
+select /* queue.ListQueues */ shown.queue, number.available, number.running, number.retryable, number.scheduled,
+       concat(shown.available, shown.running, shown.retryable, shown.scheduled) like '%+%',
+       extract(epoch from shown.oldest_available_age)::float8, shown.finished_per_minute::float8, shown.paused_at
+  from inspect.queues shown
  cross join lateral (
-       select coalesce(translate(available, ',+', '')::integer, 0) as available, coalesce(translate(running, ',+', '')::integer, 0) as running,
-              coalesce(translate(retryable, ',+', '')::integer, 0) as retryable, coalesce(translate(scheduled, ',+', '')::integer, 0) as scheduled) number
- order by queue`
+       select coalesce(translate(shown.available, ',+', '')::integer, 0) as available,
+              coalesce(translate(shown.running, ',+', '')::integer, 0) as running,
+              coalesce(translate(shown.retryable, ',+', '')::integer, 0) as retryable,
+              coalesce(translate(shown.scheduled, ',+', '')::integer, 0) as scheduled) number
+ order by shown.queue`
 
 // ListQueues answers the queues that have unfinished jobs or that a worker process has worked, by name.
 func ListQueues(ctx context.Context, db postgres.DB) ([]Depth, error) {

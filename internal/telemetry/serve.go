@@ -26,10 +26,9 @@ const (
 // not go on; then it is closed. The caller waits for done before it ends. An address that cannot be
 // listened on is an error that names --health-addr, its value and the cure.
 func Serve(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) (listenAddr string, done <-chan error, err error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr)
+	listener, err := Listen(ctx, "--health-addr", addr)
 	if err != nil {
-		return "", nil, listenError(addr, err)
+		return "", nil, err
 	}
 	server := &http.Server{
 		Handler:           handler,
@@ -67,21 +66,32 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	return nil
 }
 
+// Listen listens on addr, which the flag of that name gave. An address that cannot be listened on is an
+// error that names flag, value and cure.
+func Listen(ctx context.Context, flag, addr string) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, listenError(flag, addr, err)
+	}
+	return listener, nil
+}
+
 // listenError says why nothing can listen on addr, and what to do.
-func listenError(addr string, err error) error {
+func listenError(flag, addr string, err error) error {
 	var (
 		lookup  *net.DNSError
 		written *net.AddrError
 	)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("--health-addr %q is in use by another program; stop that one or choose another port: %w", addr, syscall.EADDRINUSE)
+		return fmt.Errorf("%s %q is in use by another program; stop that one or choose another port: %w", flag, addr, syscall.EADDRINUSE)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("--health-addr %q is for privileged programs only; choose a port above 1023: %w", addr, syscall.EACCES)
+		return fmt.Errorf("%s %q is for privileged programs only; choose a port above 1023: %w", flag, addr, syscall.EACCES)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--health-addr %q is no address of this machine; leave the host out, as in :8081: %w", addr, syscall.EADDRNOTAVAIL)
+		return fmt.Errorf("%s %q is no address of this machine; leave the host out, as in :8081: %w", flag, addr, syscall.EADDRNOTAVAIL)
 	case errors.As(err, &lookup), errors.As(err, &written):
-		return fmt.Errorf("--health-addr %q is no address; write it like :8081 or 127.0.0.1:8081: %w", addr, err)
+		return fmt.Errorf("%s %q is no address; write it like :8081 or 127.0.0.1:8081: %w", flag, addr, err)
 	}
-	return fmt.Errorf("--health-addr %q cannot be listened on; choose another: %w", addr, err)
+	return fmt.Errorf("%s %q cannot be listened on; choose another: %w", flag, addr, err)
 }
