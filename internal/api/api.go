@@ -1,0 +1,163 @@
+// Package api is the HTTP service: it decodes and checks requests, calls the domain in one transaction
+// and encodes what came of it. Routes and their documents, problems, API keys, idempotency keys and the
+// record of what operators did live here. Rules about orders live in order, what a job does in workers,
+// which this package does not know: it only enqueues, and the kinds are passed in.
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"backoffice/internal/order"
+	"backoffice/internal/queue"
+	"backoffice/internal/telemetry"
+)
+
+// Config is what the service is built from. All of it is needed.
+type Config struct {
+	Pool    *pgxpool.Pool
+	Jobs    *queue.Client // of queue.NewInserter, never started
+	Kinds   []Kind        // of this build
+	Ready   func(context.Context) error
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string
+
+	// Open answers callers without a key, as long as no key was ever made. For a listener on loopback only.
+	Open bool
+
+	MaxBody      int64         // bytes of a request
+	MaxBatchBody int64         // bytes of a request with many orders
+	Handle       time.Duration // longest one request may be worked on, from its first header to its answer
+}
+
+// API serves every route.
+type API struct {
+	Config
+	mux      *http.ServeMux
+	huma     huma.API
+	keys     *keyring
+	kinds    map[string]kindChecker
+	document []byte
+	front    http.Handler
+}
+
+// fallback is the pattern of what no route answers.
+const fallback = "/"
+
+// New builds the service. It fails when a kind's args cannot be described.
+func New(cfg Config) (*API, error) {
+	strict()
+	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Pool)}
+	a.huma = humago.New(a.mux, a.humaConfig())
+	var err error
+	if a.kinds, err = checkersOf(cfg.Kinds); err != nil {
+		return nil, err
+	}
+	a.orderRoutes()
+	a.jobRoutes()
+	a.queueRoutes()
+	a.kindRoutes()
+	a.workerRoutes()
+	describe(a.huma.OpenAPI())
+	if a.document, err = a.huma.OpenAPI().MarshalJSON(); err != nil {
+		return nil, fmt.Errorf("write OpenAPI document: %w", err)
+	}
+	health := &telemetry.Health{Live: func() error { return nil }, Ready: cfg.Ready}
+	a.mux.Handle("/livez", health)
+	a.mux.Handle("/readyz", health)
+	a.mux.HandleFunc("GET /api/openapi.json", a.serveDocument)
+	a.mux.HandleFunc(fallback, a.serveNothing)
+	a.front = a.observed(a.checked(a.limited(a.mux)))
+	return a, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.front.ServeHTTP(w, r) }
+
+func (a *API) serveDocument(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(a.document) // who asked and left need not be told
+}
+
+// strict turns off what huma lets pass by default. Its switches are variables of the package.
+var strict = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true  // "Lines" is not "lines"
+	huma.DefaultArrayNullable = false // a list is never null
+})
+
+func (a *API) humaConfig() huma.Config {
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshalStrict}
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Backoffice", Version: a.Version, Description: about,
+				License: &huma.License{Name: "MIT", Identifier: "MIT"},
+			},
+			Servers: []*huma.Server{{URL: "/"}},
+			Tags: []*huma.Tag{
+				{Name: tagOrders, Description: "Place orders and follow them."},
+				{Name: tagJobs, Description: "Enqueue jobs of any kind, look at them, run one again, cancel one."},
+				{Name: tagQueues, Description: "What waits, since when; pause and resume."},
+				{Name: tagProcess, Description: "What this program can do, and who does it."},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {
+					Type: "http", Scheme: "bearer",
+					Description: "An API key, made by `backoffice api-keys create`. Each route names the scope it asks for.",
+				}},
+			},
+		},
+		Formats:                      map[string]huma.Format{jsonType: format, problemType: format},
+		DefaultFormat:                jsonType,
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{clarify},
+	}
+}
+
+const (
+	jsonType       = "application/json"
+	securityScheme = "key"
+
+	tagOrders  = "orders"
+	tagJobs    = "jobs"
+	tagQueues  = "queues"
+	tagProcess = "process"
+)
+
+const about = `Durable background work in your Postgres: an order and its job commit together.
+
+Work that was accepted answers 202 and the place to follow it in ` + "`Location`" + `. Every error is a problem document (RFC 9457)
+whose ` + "`errors`" + ` name the fields. Amounts are strings with at most 4 decimals. A POST that creates takes an
+` + "`Idempotency-Key`" + `: the same key and body again answer what the first did, for at least 24 hours; another body under the
+same key is refused with 422, and 409 means that the first is still at work.`
+
+// schemaNames tells types apart that have the same name in two packages, and names huma's own.
+var schemaNames = map[reflect.Type]string{
+	reflect.TypeFor[huma.ErrorModel]():  "Problem",
+	reflect.TypeFor[huma.ErrorDetail](): "ProblemDetail",
+	reflect.TypeFor[order.Job]():        "OrderJob",
+	reflect.TypeFor[queue.Depth]():      "Queue",
+}
+
+func schemaName(t reflect.Type, hint string) string {
+	base := t
+	for base.Kind() == reflect.Pointer {
+		base = base.Elem()
+	}
+	if name, ok := schemaNames[base]; ok {
+		return name
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}

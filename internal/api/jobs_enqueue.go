@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5"
+
+	"backoffice/internal/queue"
+)
+
+// JobRequest is a job to be enqueued.
+type JobRequest struct {
+	Kind        string     `json:"kind" minLength:"1" maxLength:"100" doc:"See /api/kinds." example:"process_order"`
+	Args        argsObject `json:"args,omitempty" doc:"What the kind's schema asks for; see /api/kinds. An empty object when left out."`
+	Queue       string     `json:"queue,omitempty" maxLength:"100" doc:"Another queue than the kind's own."`
+	Priority    int        `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 (first, as when left out) to 4 (last)."`
+	ScheduledAt *time.Time `json:"scheduled_at,omitempty" doc:"Not before this; now when left out."`
+}
+
+// argsObject is a JSON object whose schema depends on the kind.
+type argsObject json.RawMessage
+
+// Schema implements huma.SchemaProvider.
+func (argsObject) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}
+
+// UnmarshalJSON keeps the text.
+func (o *argsObject) UnmarshalJSON(data []byte) error {
+	*o = append((*o)[:0], data...)
+	return nil
+}
+
+// EnqueuedJob tells a job that was enqueued, or was there already.
+type EnqueuedJob struct {
+	ID          int64     `json:"id"`
+	Kind        string    `json:"kind"`
+	Queue       string    `json:"queue"`
+	State       string    `json:"state"`
+	ScheduledAt time.Time `json:"scheduled_at"`
+	Duplicate   bool      `json:"duplicate" doc:"An unfinished job for the same thing was there already; this is it."`
+}
+
+func (a *API) jobEnqueueRoutes() {
+	register(a, route{
+		id: "enqueueJob", method: http.MethodPost, path: jobsPath, tag: tagJobs, scope: ScopeEnqueue, status: http.StatusAccepted,
+		maxBody: a.MaxBody, errors: []int{http.StatusConflict}, answer: reflect.TypeFor[EnqueuedJob](),
+		summary: "Enqueue a job",
+		about:   "Its args are checked against the kind's schema before anything is written.",
+	}, a.enqueueJob)
+}
+
+func (a *API) enqueueJob(ctx context.Context, in *struct {
+	Idempotent
+	Body JobRequest
+}) (*created, error) {
+	args, opts, err := a.checkJob(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	return a.once(ctx, "POST "+jobsPath, in.Key, func(tx pgx.Tx) (outcome, error) {
+		inserted, err := a.Jobs.InsertTx(ctx, tx, args, &opts)
+		if err != nil {
+			return outcome{}, fmt.Errorf("enqueue %s: %w", args.Kind(), err)
+		}
+		job := inserted.Job
+		return outcome{http.StatusAccepted, jobPath(job.ID), EnqueuedJob{
+			ID: job.ID, Kind: job.Kind, Queue: job.Queue, State: string(job.State), ScheduledAt: job.ScheduledAt.UTC(),
+			Duplicate: inserted.UniqueSkippedAsDuplicate,
+		}}, nil
+	})
+}
+
+// checkJob refuses a job that no worker could work.
+func (a *API) checkJob(r JobRequest) (queue.JobArgs, queue.InsertOpts, error) {
+	opts := queue.InsertOpts{Queue: r.Queue, Priority: r.Priority}
+	kind, known := a.kinds[r.Kind]
+	if !known {
+		return nil, opts, refuse(errInvalid, "body.kind", "kind %q is unknown; this program knows %s", r.Kind, strings.Join(a.kindNames(), ", "))
+	}
+	if names := a.queueNames(); r.Queue != "" && !slices.Contains(names, r.Queue) {
+		return nil, opts, refuse(errInvalid, "body.queue", "queue %q is none of this program; known are %s", r.Queue, strings.Join(names, ", "))
+	}
+	if r.ScheduledAt != nil {
+		if year := r.ScheduledAt.UTC().Year(); year < 1970 || year > 9999 {
+			return nil, opts, refuse(errInvalid, "body.scheduled_at", "scheduled_at %s is out of range; give a year from 1970 to 9999", r.ScheduledAt.Format(time.RFC3339))
+		}
+		opts.ScheduledAt = *r.ScheduledAt
+	}
+	args, err := kind.check(r.Args)
+	return args, opts, err
+}
