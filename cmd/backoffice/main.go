@@ -1,4 +1,4 @@
-// Command backoffice is the worker process, the command line and the developer's environment in one
+// Command backoffice is the worker process, the HTTP API, the command line and the developer's environment in one
 // binary. Each subcommand has a file of its own with its flags and wiring; the rules and the SQL live in
 // the packages it calls.
 package main
@@ -14,6 +14,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // --timezone works where the machine has no time zones installed
 
+	"backoffice/internal/api"
 	"backoffice/internal/order"
 	"backoffice/internal/order/importer"
 )
@@ -61,7 +62,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.As(err, &option), errors.Is(err, order.ErrInvalid):
+	case errors.As(err, &usage), errors.As(err, &option), errors.Is(err, order.ErrInvalid), errors.Is(err, api.ErrKeyInvalid):
 		return exitUsage
 	default:
 		return exitFailed

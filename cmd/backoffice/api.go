@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/urfave/cli/v2"
+
+	"backoffice/internal/api"
+	"backoffice/internal/postgres"
+	"backoffice/internal/queue"
+	"backoffice/internal/telemetry"
+	"backoffice/migrations"
+	"backoffice/workers"
+)
+
+// apiPool is enough for some thousand requests a second: each holds its connection for milliseconds.
+const apiPool = 16
+
+func apiCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "api",
+		Usage: "serve HTTP: place orders, enqueue jobs, follow and operate them",
+		Description: `An order and its job commit together; the API enqueues and never works a job. Without
+any API key it answers this machine only. SIGTERM lets open requests finish.
+
+  backoffice api
+  backoffice api-keys create shop --scope enqueue --scope read
+  backoffice api --addr :8080
+  curl -H 'Content-Type: application/json' -d '{"lines":[{"sku":"TIN","quantity":1,"unit_price":"3.20"}]}' 127.0.0.1:8080/api/orders`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "addr", EnvVars: []string{"BACKOFFICE_ADDR"}, Value: "127.0.0.1:8080",
+				Usage: "`ADDRESS` to listen on; another than this machine's own wants an API key"},
+			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"}, Value: apiPool,
+				Usage: "`CONNECTIONS` to Postgres at most"},
+			&cli.StringFlag{Name: "api-key", EnvVars: []string{"BACKOFFICE_API_KEY"},
+				Usage: "`KEY` to put in use with every scope, for containers; give it in the environment, where ps does not show it"},
+			&cli.PathFlag{Name: "api-key-file", EnvVars: []string{"BACKOFFICE_API_KEY_FILE"},
+				Usage: "`FILE` that holds that key"},
+			&cli.Int64Flag{Name: "max-body-bytes", EnvVars: []string{"BACKOFFICE_MAX_BODY_BYTES"}, Value: 1 << 20,
+				Usage: "largest body of a request, in `BYTES`"},
+			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: 8 << 20,
+				Usage: "largest body of a request with many orders, in `BYTES`"},
+			&cli.DurationFlag{Name: "read-timeout", EnvVars: []string{"BACKOFFICE_READ_TIMEOUT"}, Value: api.DefaultLimits.Read,
+				Usage: "how long a request may take to arrive"},
+			&cli.DurationFlag{Name: "request-timeout", EnvVars: []string{"BACKOFFICE_REQUEST_TIMEOUT"}, Value: api.DefaultLimits.Handle,
+				Usage: "how long one request may be worked on"},
+			&cli.DurationFlag{Name: "stop-timeout", EnvVars: []string{"BACKOFFICE_STOP_TIMEOUT"}, Value: api.DefaultLimits.Stop,
+				Usage: "how long open requests may finish after a stop is asked"},
+		},
+		Action: runAPI,
+	}
+}
+
+// apiSettings is what the flags of api say, checked.
+type apiSettings struct {
+	addr              string
+	poolSize          int
+	key               string // to put in use; empty: none
+	maxBody, maxBatch int64
+	limits            api.Limits
+}
+
+func apiSettingsOf(c *cli.Context) (apiSettings, error) {
+	s := apiSettings{
+		addr: c.String("addr"), poolSize: c.Int("pool-size"), maxBody: c.Int64("max-body-bytes"), maxBatch: c.Int64("max-batch-bytes"),
+		limits: api.DefaultLimits,
+	}
+	s.limits.Read, s.limits.Handle, s.limits.Stop = c.Duration("read-timeout"), c.Duration("request-timeout"), c.Duration("stop-timeout")
+	s.limits.Header = min(s.limits.Header, s.limits.Read)
+	const smallest, largest = 1 << 10, 1 << 30
+	for name, bytes := range map[string]int64{"max-body-bytes": s.maxBody, "max-batch-bytes": s.maxBatch} {
+		if bytes < smallest || bytes > largest {
+			return s, usagef("--%s %d is out of range; use %d to %d", name, bytes, smallest, largest)
+		}
+	}
+	for _, name := range []string{"read-timeout", "request-timeout", "stop-timeout"} {
+		if limit := c.Duration(name); limit <= 0 || limit > time.Hour {
+			return s, usagef("--%s %s is out of range; use more than 0s, up to 1h", name, limit)
+		}
+	}
+	if s.poolSize < 2 || s.poolSize > 10_000 {
+		return s, usagef("--pool-size %d is out of range; use 2 to 10000", s.poolSize)
+	}
+	var err error
+	s.key, err = apiKeyOf(c)
+	return s, err
+}
+
+// apiKeyOf reads the key that the environment or a file holds.
+func apiKeyOf(c *cli.Context) (string, error) {
+	key, path := c.String("api-key"), c.Path("api-key-file")
+	if key != "" && path != "" {
+		return "", usagef("--api-key and --api-key-file (BACKOFFICE_API_KEY, BACKOFFICE_API_KEY_FILE) are both given; give one")
+	}
+	if path == "" {
+		return key, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", usagef("--api-key-file: %w", err)
+	}
+	if key = strings.TrimSpace(string(text)); key == "" {
+		return "", usagef("--api-key-file %s is empty", path)
+	}
+	return key, nil
+}
+
+func runAPI(c *cli.Context) error {
+	settings, err := apiSettingsOf(c)
+	if err != nil {
+		return err
+	}
+	pool, err := connectPool(c, "backoffice api", settings.poolSize)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := requireSchema(c.Context, pool); err != nil {
+		return err
+	}
+	if settings.key != "" {
+		if err := api.Bootstrap(c.Context, pool, settings.key); err != nil {
+			return err
+		}
+	}
+	return serveAPI(c.Context, pool, settings, logger(c), nil)
+}
+
+// serveAPI listens and serves until ctx ends. Once it listens, it says so to listening, unless that is nil.
+func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.Logger, listening func(net.Addr)) error {
+	listener, err := telemetry.Listen(ctx, "--addr", s.addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // closed already once it was served
+	open := isLoopback(listener.Addr())
+	if !open {
+		if err := requireKey(ctx, pool, s.addr); err != nil {
+			return err
+		}
+	}
+	handler, err := newAPI(ctx, pool, s, open, log)
+	if err != nil {
+		return err
+	}
+	sweeping, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { api.Sweep(sweeping, pool, log) })
+	defer background.Wait()
+	defer stop()
+	log.InfoContext(ctx, "api started", "address", listener.Addr().String(), "version", version())
+	if listening != nil {
+		listening(listener.Addr())
+	}
+	err = api.Serve(ctx, listener, handler, s.limits, log)
+	log.InfoContext(ctx, "api stopped")
+	return err
+}
+
+func newAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, open bool, log *slog.Logger) (*api.API, error) {
+	client, err := queue.NewInserter(pool)
+	if err != nil {
+		return nil, err
+	}
+	var kinds []api.Kind
+	for _, k := range workers.Kinds() {
+		kinds = append(kinds, api.Kind{Contract: k.Contract, Args: k.Args, Decode: k.Decode})
+	}
+	ready := func(asked context.Context) error {
+		if ctx.Err() != nil {
+			return errors.New("stopping")
+		}
+		if err := postgres.Writable(asked, pool); err != nil {
+			return err
+		}
+		return migrations.Check(asked, pool)
+	}
+	return api.New(api.Config{
+		Pool: pool, Jobs: client, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
+		Open: open, MaxBody: s.maxBody, MaxBatchBody: s.maxBatch, Handle: s.limits.Handle,
+	})
+}
+
+// isLoopback says whether only this machine can reach an address.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// requireKey refuses to listen where others can call while nobody needs a key.
+func requireKey(ctx context.Context, pool *pgxpool.Pool, addr string) error {
+	keys, err := api.ListKeys(ctx, pool)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if key.RevokedAt == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("--addr %q can be reached from other machines, and there is no API key yet; make one with backoffice api-keys create NAME, set BACKOFFICE_API_KEY, or listen on 127.0.0.1 only", addr)
+}
