@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -34,8 +35,9 @@ type LineRequest struct {
 	LineNo      int    `json:"line_no,omitempty" minimum:"1" maximum:"2147483647" doc:"Its place in the order when left out."`
 }
 
-// draft is the order as the domain knows it, which checks what a schema cannot say.
-func (r OrderRequest) draft() (order.Draft, error) {
+// draft is the order as the domain knows it, which checks what a schema cannot say. The place is that of
+// the order in the request: body.
+func (r OrderRequest) draft(place string) (order.Draft, error) {
 	d := order.Draft{
 		Number: r.Number, Kind: order.Kind(r.Kind), Customer: r.Customer, Country: r.Country, Currency: r.Currency,
 		Lines: make([]order.Line, len(r.Lines)),
@@ -43,13 +45,13 @@ func (r OrderRequest) draft() (order.Draft, error) {
 	if r.PlacedAt != nil {
 		d.PlacedAt = *r.PlacedAt
 		if d.PlacedAt.IsZero() { // which to the domain means now
-			return d, refuse(errInvalid, "body.placed_at", "placed_at %s is out of range", d.PlacedAt.Format(time.RFC3339))
+			return d, refuse(errInvalid, place+"placed_at", "placed_at %s is out of range", d.PlacedAt.Format(time.RFC3339))
 		}
 	}
 	for i, l := range r.Lines {
 		price, err := decimal.NewFromString(l.UnitPrice)
 		if err != nil { // the pattern lets no such text pass
-			return d, refuse(errInvalid, "body.lines["+strconv.Itoa(i)+"].unit_price", "unit_price %q is no amount", l.UnitPrice)
+			return d, refuse(errInvalid, place+"lines["+strconv.Itoa(i)+"].unit_price", "unit_price %q is no amount", l.UnitPrice)
 		}
 		d.Lines[i] = order.Line{
 			LineNo: l.LineNo, Kind: order.LineKind(l.Kind), SKU: l.SKU, Description: l.Description, Quantity: l.Quantity, UnitPrice: price,
@@ -97,7 +99,7 @@ func (a *API) placeOrder(ctx context.Context, in *struct {
 	Idempotent
 	Body OrderRequest
 }) (*created, error) {
-	draft, err := in.Body.draft()
+	draft, err := in.Body.draft("body.")
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ func (a *API) placeOrders(ctx context.Context, in *struct {
 	drafts := make([]order.Draft, len(in.Body.Orders))
 	for i, r := range in.Body.Orders {
 		var err error
-		if drafts[i], err = r.draft(); err != nil {
+		if drafts[i], err = r.draft(fmt.Sprintf("body.orders[%d].", i)); err != nil {
 			return nil, err
 		}
 	}

@@ -109,7 +109,7 @@ select /* order.List */ o.id, o.number, o.kind, o.status, coalesce(c.number, '')
  where ($1 = '' or o.status = $1)
    and ($2 = '' or o.kind = $2)
    and ($3 = '' or o.customer_id = (select known.id from customers known where known.number = $3))
-   and ($4 = 0 or o.id < $4)
+   and ($4::bigint = 0 or o.id < $4)
  order by o.id desc
  limit $5`
 

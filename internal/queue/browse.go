@@ -64,7 +64,7 @@ select /* queue.ListJobs */` + selectJob + `
  where ($1 = '' or kind = $1)
    and ($2 = '' or queue = $2)
    and ($3 = '' or state = $3::text::river_job_state)
-   and ($4 = 0 or id < $4)
+   and ($4::bigint = 0 or id < $4)
  order by id desc
  limit $5`
 
