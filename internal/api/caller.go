@@ -88,7 +88,7 @@ func (a *API) identify(r *http.Request) (Caller, *huma.ErrorModel, error) {
 
 const (
 	keyFresh = 5 * time.Second // how long a revoked key may still be taken
-	keyRetry = time.Second     // how often unknown keys make us read the table
+	keyRetry = time.Second / 5 // how often unknown keys make us read the table
 	loadKeys = 5 * time.Second // longest one reading may take
 )
 

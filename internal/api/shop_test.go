@@ -66,7 +66,7 @@ func (s *shop) api(changes ...func(*api.Config)) *api.API {
 	}
 	cfg := api.Config{
 		Pool: s.pool, Jobs: client, Ready: func(context.Context) error { return nil }, Now: time.Now,
-		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Version: "test", Open: true,
+		Log: s.logger(), Version: "test", Open: true,
 		MaxBody: 64 << 10, MaxBatchBody: 1 << 20, Handle: 30 * time.Second,
 	}
 	for _, k := range workers.Kinds() {
@@ -81,6 +81,8 @@ func (s *shop) api(changes ...func(*api.Config)) *api.API {
 	}
 	return handler
 }
+
+func (s *shop) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(s.log, nil)) }
 
 // answer is what came back.
 type answer struct {

@@ -1,0 +1,12 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+)
+
+// StatusOf is the status that the table gives an error.
+func StatusOf(ctx context.Context, err error) int {
+	a := &API{Config: Config{Log: slog.New(slog.DiscardHandler)}}
+	return asModel(a.problemOf(ctx, err)).Status
+}
