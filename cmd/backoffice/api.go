@@ -132,11 +132,11 @@ func runAPI(c *cli.Context) error {
 			return err
 		}
 	}
-	return serveAPI(c.Context, pool, settings, logger(c), nil)
+	return serveAPI(c.Context, pool, settings, logger(c))
 }
 
-// serveAPI listens and serves until ctx ends. Once it listens, it says so to listening, unless that is nil.
-func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.Logger, listening func(net.Addr)) error {
+// serveAPI listens and serves until ctx ends.
+func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
 	listener, err := telemetry.Listen(ctx, "--addr", s.addr)
 	if err != nil {
 		return err
@@ -158,9 +158,6 @@ func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.
 	defer background.Wait()
 	defer stop()
 	log.InfoContext(ctx, "api started", "address", listener.Addr().String(), "version", version())
-	if listening != nil {
-		listening(listener.Addr())
-	}
 	err = api.Serve(ctx, listener, handler, s.limits, log)
 	log.InfoContext(ctx, "api stopped")
 	return err

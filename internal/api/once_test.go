@@ -24,7 +24,7 @@ func TestThousandRequestsWithHundredKeysPlaceHundredOrders(t *testing.T) {
 	for n := range requests {
 		sending.Go(func() {
 			key := fmt.Sprintf("key-%d", n%keys)
-			body := fmt.Sprintf(`{"number":"N-%d","lines":[{"sku":"TIN","quantity":1,"unit_price":"3.2"}]}`, n%keys)
+			body := fmt.Sprintf(`{"customer":"C-%d","lines":[{"sku":"TIN","quantity":1,"unit_price":"3.2"}]}`, n%keys)
 			for {
 				got, err := s.try(http.MethodPost, "/api/orders", body, "Idempotency-Key", key)
 				if err != nil {
@@ -47,7 +47,7 @@ func TestThousandRequestsWithHundredKeysPlaceHundredOrders(t *testing.T) {
 					t.Errorf("status = %d: %s", got.status, got.body)
 				}
 				mu.Unlock()
-				if got.status != http.StatusConflict {
+				if got.status != http.StatusConflict || got.header.Get("Retry-After") == "" {
 					return
 				}
 			}
