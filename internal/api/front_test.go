@@ -212,42 +212,59 @@ func serve(t *testing.T, handler http.Handler, limits api.Limits) (addr string, 
 	}
 }
 
+// speak writes to a server as no client would, and answers what it said before it closed.
+func speak(t *testing.T, addr, text string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatalf("the server did not close: %v", err)
+	}
+	return string(got)
+}
+
 func TestSlowCallersAreCutOff(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	addr, stop := serve(t, s.api(), api.Limits{Header: time.Second / 4, Read: time.Second / 2, Handle: time.Minute, Idle: time.Second / 4, Stop: time.Second})
-	speak := func(text string) string {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
-		if _, err := io.WriteString(conn, text); err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(conn) // until the server closes
-		if err != nil {
-			t.Fatalf("the server did not close: %v", err)
-		}
-		return string(got)
-	}
-	if got := speak("GET /api/orders HTTP/1.1\r\nHost: localhost\r\nX-Slow: "); strings.Contains(got, " 200 ") {
-		t.Errorf("half of the headers were answered: %s", got)
-	}
-	got := speak("POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-	if !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "application/problem+json") || !strings.Contains(got, "did not arrive in time") {
-		t.Errorf("half of a body: %s", got)
-	}
-	got = speak("POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n")
-	if !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.Contains(got, "broke off") {
-		t.Errorf("a broken body: %s", got)
-	}
-	if got := speak("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-		t.Errorf("an idle connection: %s", got)
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
+	const soon = time.Second / 4
+	post := "POST /api/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	for _, tc := range []struct {
+		name, text string
+		limits     api.Limits
+		want       []string // of the answer; none: not a word
+	}{
+		{"half of the headers", "GET /api/orders HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", api.Limits{Header: soon, Read: time.Hour, Idle: time.Hour}, nil},
+		{"half of a body", post + "Content-Length: 100\r\n\r\n{", api.Limits{Header: soon, Read: 2 * soon, Idle: time.Hour},
+			[]string{"HTTP/1.1 408 ", "application/problem+json", "did not arrive in time"}},
+		{"a broken body", post + "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n", api.Limits{Header: soon, Read: time.Hour, Idle: time.Hour},
+			[]string{"HTTP/1.1 400 ", "broke off"}},
+		{"an idle connection", "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", api.Limits{Header: time.Hour, Read: time.Hour, Idle: soon}, []string{"HTTP/1.1 200 "}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.limits.Handle, tc.limits.Stop = time.Minute, time.Minute
+			addr, stop := serve(t, s.api(), tc.limits)
+			got := speak(t, addr, tc.text)
+			for _, word := range tc.want {
+				if !strings.Contains(got, word) {
+					t.Errorf("%q is missing in %s", word, got)
+				}
+			}
+			if len(tc.want) == 0 && got != "" {
+				t.Errorf("answered %s", got)
+			}
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
