@@ -52,7 +52,7 @@ type EnqueuedJob struct {
 func (a *API) jobEnqueueRoutes() {
 	register(a, route{
 		id: "enqueueJob", method: http.MethodPost, path: jobsPath, tag: tagJobs, scope: ScopeEnqueue, status: http.StatusAccepted,
-		maxBody: a.MaxBody, errors: []int{http.StatusConflict}, answer: reflect.TypeFor[EnqueuedJob](),
+		maxBody: a.MaxBody, errors: creating, answer: reflect.TypeFor[EnqueuedJob](),
 		summary: "Enqueue a job",
 		about:   "Its args are checked against the kind's schema before anything is written.",
 	}, a.enqueueJob)

@@ -83,13 +83,13 @@ func orderPath(id int64) string { return ordersPath + "/" + strconv.FormatInt(id
 func (a *API) orderPlaceRoutes() {
 	register(a, route{
 		id: "placeOrder", method: http.MethodPost, path: ordersPath, tag: tagOrders, scope: ScopeEnqueue, status: http.StatusAccepted,
-		maxBody: a.MaxBody, errors: []int{http.StatusConflict}, answer: reflect.TypeFor[order.Order](),
+		maxBody: a.MaxBody, errors: creating, answer: reflect.TypeFor[order.Order](),
 		summary: "Place an order",
 		about:   "The order, its lines and its job are stored together or not at all. It is processed soon after; `Location` tells how it went.",
 	}, a.placeOrder)
 	register(a, route{
 		id: "placeOrders", method: http.MethodPost, path: batchPath, tag: tagOrders, scope: ScopeEnqueue, status: http.StatusAccepted,
-		maxBody: a.MaxBatchBody, errors: []int{http.StatusConflict}, answer: reflect.TypeFor[PlacedOrders](),
+		maxBody: a.MaxBatchBody, errors: creating, answer: reflect.TypeFor[PlacedOrders](),
 		summary: "Place many orders",
 		about:   "Up to 1000 orders in one transaction: all of them or none.",
 	}, a.placeOrders)

@@ -25,7 +25,10 @@ type route struct {
 
 // everyRoute can answer these.
 var everyRoute = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
-	http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	http.StatusInternalServerError, http.StatusServiceUnavailable}
+
+// creating are what a route that enqueues can answer: 429 once a queue is full.
+var creating = []int{http.StatusConflict, http.StatusTooManyRequests}
 
 var withBody = []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 
