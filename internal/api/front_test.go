@@ -85,11 +85,20 @@ func TestAnotherSiteAndAnotherNameAreTurnedAway(t *testing.T) {
 	s := newShop(t)
 	s.refused(s.post("/api/queues/orders/pause", "", "Origin", "https://shop.example"), http.StatusForbidden, "header.Origin")
 	s.refused(s.post("/api/orders", sale, "Sec-Fetch-Site", "cross-site"), http.StatusForbidden, "header.Origin")
-	request := func(host string) answer {
+}
+
+func TestOnlyThisMachineNeedsNoKey(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	service := s.api()
+	request := func(host string, headers ...string) answer {
 		r := httptest.NewRequest(http.MethodGet, "/api/orders", nil)
 		r.Host = host
+		for i := 0; i+1 < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
 		w := httptest.NewRecorder()
-		s.api().ServeHTTP(w, r)
+		service.ServeHTTP(w, r)
 		return answer{w.Code, w.Header(), w.Body.String()}
 	}
 	for _, host := range []string{"localhost:8080", "127.0.0.1", "[::1]:8080", "127.8.8.8:1"} {
@@ -98,7 +107,12 @@ func TestAnotherSiteAndAnotherNameAreTurnedAway(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"shop.example", "localhost.shop.example", "10.0.0.1:8080", ""} { // the first may point to 127.0.0.1
-		s.refused(request(host), http.StatusForbidden, "header.Host")
+		s.refused(request(host), http.StatusForbidden, "header.Host", "api-keys create")
+	}
+	s.refused(request("127.0.0.1", "X-Forwarded-For", "203.0.113.7"), http.StatusForbidden, "header.X-Forwarded-For", "proxy")
+	key := s.key("shop", api.ScopeRead)
+	if got := request("shop.example", append(key, "X-Forwarded-For", "203.0.113.7")...); got.status != http.StatusOK {
+		t.Errorf("with a key, through a proxy: %s", got.body)
 	}
 }
 
