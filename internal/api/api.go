@@ -48,6 +48,7 @@ type API struct {
 	keys     *keyring
 	kinds    map[string]kindChecker
 	document []byte
+	pages    *pages
 	front    http.Handler
 }
 
@@ -76,6 +77,9 @@ func New(cfg Config) (*API, error) {
 	a.mux.Handle("/livez", health)
 	a.mux.Handle("/readyz", health)
 	a.mux.HandleFunc("GET /api/openapi.json", a.serveDocument)
+	if err := a.pageRoutes(); err != nil {
+		return nil, err
+	}
 	a.mux.HandleFunc(fallback, a.serveNothing)
 	a.front = a.observed(a.checked(a.limited(a.mux)))
 	return a, nil
