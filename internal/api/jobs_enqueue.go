@@ -30,7 +30,7 @@ type argsObject json.RawMessage
 
 // Schema implements huma.SchemaProvider.
 func (argsObject) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Examples: []any{map[string]any{"order_id": 41}}}
 }
 
 // UnmarshalJSON keeps the text.

@@ -29,7 +29,7 @@ type pages struct {
 // view is one page. Times on it are UTC.
 type view struct {
 	Title   string
-	Section string // which link of the header leads here: status or orders
+	Section string // which link of the header leads here: status, orders or docs
 	Query   string // stands in the search field
 	Refresh int    // seconds until the page asks again; 0: it does not change
 	At      time.Time
@@ -55,7 +55,7 @@ func (a *API) pageRoutes() error {
 	if err != nil {
 		return fmt.Errorf("read page layout: %w", err)
 	}
-	for _, name := range []string{"status", "orders", "order", "job", "found", "problem"} {
+	for _, name := range []string{"status", "orders", "order", "job", "found", "problem", "docs"} {
 		page, err := layout.Clone()
 		if err == nil {
 			page, err = page.ParseFS(pageFiles, "page/"+name+".html")
@@ -75,6 +75,7 @@ func (a *API) pageRoutes() error {
 	a.mux.Handle("GET /orders/{id}", a.page(a.orderPage))
 	a.mux.Handle("GET /jobs/{id}", a.page(a.jobPage))
 	a.mux.Handle("GET /search", a.page(a.searchPage))
+	a.mux.HandleFunc("GET /api/docs", a.serveDocs)
 	return nil
 }
 
