@@ -31,6 +31,8 @@ func apiCommand() *cli.Command {
 		Usage: "serve HTTP: place orders, enqueue jobs, follow and operate them",
 		Description: `An order and its job commit together; the API enqueues and never works a job. Without
 any API key it answers this machine only. SIGTERM lets open requests finish.
+A browser shows the status at / and the routes at /api/docs; once there is a key, it
+asks for one with scope read, as the password of any user.
 
   backoffice api
   backoffice api-keys create shop --scope enqueue --scope read
