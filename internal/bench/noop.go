@@ -151,7 +151,7 @@ func drains(n int, build newClient) func(context.Context, *Database) (Figures, e
 
 const (
 	drainPoll  = 2 * time.Millisecond
-	drainLimit = 10 * time.Minute
+	drainLimit = 3 * time.Minute
 )
 
 // The server's clock, by which attempted_at is written too.
