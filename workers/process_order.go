@@ -40,10 +40,10 @@ func (w *ProcessOrderWorker) Work(ctx context.Context, job *river.Job[jobs.Proce
 }
 
 // busyPause is the shortest pause of an order that others hold, or whose products they hold.
-const busyPause = time.Second
+const busyPause = 500 * time.Millisecond
 
 // process settles the orders of one commit: first without waiting turns for popular products, then with
-// turns, and once it has waited in vain, those that need not wait.
+// turns. Orders whose products were held for longer than turns take do without waiting from then on.
 func (w *ProcessOrderWorker) process(ctx context.Context, tx *queue.GroupTx, ids []int64, failed error) ([]queue.Verdict, error) {
 	var answers []order.Answer
 	var err error
@@ -52,10 +52,13 @@ func (w *ProcessOrderWorker) process(ctx context.Context, tx *queue.GroupTx, ids
 		answers, err = order.ProcessQuick(ctx, tx, w.Jobs, ids, w.Now(), func(certain []order.Answer) error {
 			return tx.Finish(ctx, verdicts(certain))
 		})
-	case errors.Is(failed, order.ErrBusy):
+	case errors.Is(failed, order.ErrBusy), errors.Is(failed, queue.ErrSnoozed):
 		answers, err = order.ProcessFree(ctx, tx, w.Jobs, ids, w.Now())
 	default:
 		answers, err = order.Process(ctx, tx, w.Jobs, ids, w.Now())
+	}
+	if errors.Is(err, order.ErrBusy) || errors.Is(err, order.ErrMoved) {
+		err = queue.Blameless(err)
 	}
 	return verdicts(answers), err
 }

@@ -73,7 +73,7 @@ func (l *Lab) contest(variant string, template Template) []Contestant {
 	return []Contestant{
 		{
 			Name: productName + variant, Template: template, Run: l.runProcesses(1, books),
-			Detail: "one worker process: fence, effects and completion in shared commits",
+			Detail: "backoffice worker --queue orders=1000 --log-level warn, else as it comes: fence, effects and completion in shared commits",
 		},
 		{
 			Name: plainName + variant, Template: template, Run: l.runFloor(books),

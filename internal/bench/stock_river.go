@@ -22,7 +22,7 @@ const (
 	stockWorkers     = 500
 	stockConnections = 26
 	stockCooldown    = 2 * time.Millisecond
-	stockGiveUp      = 10 * time.Minute
+	stockGiveUp      = 3 * time.Minute
 )
 
 // orderWorker works process_order by a function.

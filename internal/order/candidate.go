@@ -53,7 +53,7 @@ select /* order */ set_config('enable_seqscan', 'off', true), set_config('jit', 
 
 // Many orders may want the same popular product, and take turns. Whoever waits for longer than turns
 // take is better off later, and gives back meanwhile what it has locked: see ErrBusy.
-const waitBrieflySQL = `set /* order.Process */ local lock_timeout = '1s'`
+const waitBrieflySQL = `set /* order.Process */ local lock_timeout = '250ms'`
 
 // FOR UPDATE, not the weaker NO KEY UPDATE: it meets a line that is being added to the order, and keeps
 // others out until the order's status is committed. One locked order must not hold up the others.

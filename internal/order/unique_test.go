@@ -27,7 +27,7 @@ func TestUniqueKeysGrowWithTheOrders(t *testing.T) {
 		t.Errorf("by unique key the orders are %s", got)
 	}
 	s.inTx(func(tx pgx.Tx) error {
-		again, err := s.jobs.InsertTx(t.Context(), tx, jobs.ProcessOrderArgs{OrderID: 70_000}, nil)
+		again, err := s.jobs.InsertTx(t.Context(), tx, &jobs.ProcessOrderArgs{OrderID: 70_000}, nil)
 		if err == nil && !again.UniqueSkippedAsDuplicate {
 			t.Error("a second unfinished job of an order was inserted")
 		}

@@ -10,10 +10,10 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 )
 
-// River's fetch looks at every waiting job before the first of a known kind, and its plan depends on
-// statistics. When several fetches in a row took too long for what they brought, the queue is fetched past
-// unknown kinds, by a plan that is fixed (migration 006), for as long as detourFor; then River's is tried
-// again. Without jobs of unknown kinds River's is the faster one.
+// River's fetch looks at every waiting job before the first of a known kind. When several fetches in a row
+// took too long for what they brought, and jobs of unknown kinds do stand at the head of the queue, it is
+// fetched past them (migration 006) for as long as detourFor; then River's is tried again. Without such
+// jobs River's is the faster one.
 const (
 	fetchSlow    = 5 * time.Millisecond
 	fetchSlowJob = 50 * time.Microsecond // per job that it brought
@@ -41,8 +41,9 @@ func (d *detour) leave(queue string) {
 	delete(d.until, queue)
 }
 
-// judge takes the detour from now on if one more fetch was slow for what it brought.
-func (d *detour) judge(queue string, took time.Duration, fetched int) {
+// judge reports whether a fetch, and those right before it, were slow for what they brought, so that it
+// is time to look for unknown kinds.
+func (d *detour) judge(queue string, took time.Duration, fetched int) (suspicious bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.slow == nil {
@@ -52,9 +53,38 @@ func (d *detour) judge(queue string, took time.Duration, fetched int) {
 	if took < fetchSlow+time.Duration(fetched)*fetchSlowJob {
 		d.slow[queue] = 0
 	}
-	if d.slow[queue] >= slowInARow {
-		d.slow[queue], d.until[queue] = 0, time.Now().Add(detourFor)
+	if d.slow[queue] < slowInARow {
+		return false
 	}
+	d.slow[queue] = 0
+	return true
+}
+
+// take takes the detour from now on.
+func (d *detour) take(queue string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.until[queue] = time.Now().Add(detourFor)
+}
+
+// The head is what a fetch looks at first.
+const unknownAheadSQL = `
+select /* queue.fetch */ exists (
+         select from (select kind
+                        from river_job
+                       where state = 'available'
+                         and queue = $1
+                         and scheduled_at <= now()
+                       order by priority, scheduled_at, id
+                       limit 1000) as head
+          where kind <> all($2))`
+
+func unknownAhead(ctx context.Context, exec riverdriver.Executor, params *riverdriver.JobGetAvailableParams) (bool, error) {
+	var ahead bool
+	if err := exec.QueryRow(ctx, unknownAheadSQL, params.Queue, params.Kind).Scan(&ahead); err != nil {
+		return false, fmt.Errorf("look for jobs of unknown kinds: %w", err)
+	}
+	return ahead, nil
 }
 
 const takeSQL = `

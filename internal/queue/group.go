@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -36,6 +37,14 @@ type Verdict struct {
 // error of its own rolls everything back: the items are then split and tried again, a lone one as it is,
 // and failed is the error that the last try of these items ended with, nil at first.
 type GroupWork[T any] func(ctx context.Context, tx *GroupTx, items []T, failed error) ([]Verdict, error)
+
+// Blameless marks an error of the work as no item's fault, such as stock that others took meanwhile: the
+// same items are tried once more together before they are split.
+func Blameless(err error) error { return blameless{err} }
+
+type blameless struct{ error }
+
+func (b blameless) Unwrap() error { return b.error }
 
 // Group lets many jobs of one kind share a transaction and its commit. A committer takes what is there,
 // up to Size, whenever it is free: a lone job commits at once, and the busier the queue the more jobs
@@ -171,23 +180,31 @@ func (g *Group[T]) commit() {
 		if members == nil {
 			return
 		}
-		fresh, tried := apart(members)
+		fresh, snoozed, failed := apart(members)
 		g.settle(fresh, nil)
-		g.settle(tried, nil)
+		g.settle(snoozed, ErrSnoozed)
+		g.settle(failed, nil)
 	}
 }
 
-// apart separates the jobs that have failed before, or were in a process that died, from the others, so
-// that a job which fails whatever one does holds others up once and not at every attempt.
-func apart[T any](members []*member[T]) (fresh, tried []*member[T]) {
+// ErrSnoozed is what the last try of items failed with whose jobs were snoozed before: the work may spare
+// them, and others, another wait.
+var ErrSnoozed = errors.New("snoozed before")
+
+// apart separates the jobs that were snoozed, and those that have failed before or were in a process that
+// died, from the others, so that a job which cannot get on holds others up once and not at every attempt.
+func apart[T any](members []*member[T]) (fresh, snoozed, failed []*member[T]) {
 	for _, m := range members {
-		if len(m.job.Errors) == 0 {
+		switch {
+		case bytes.Contains(m.job.Metadata, []byte(`"snoozes"`)):
+			snoozed = append(snoozed, m)
+		case len(m.job.Errors) > 0:
+			failed = append(failed, m)
+		default:
 			fresh = append(fresh, m)
-		} else {
-			tried = append(tried, m)
 		}
 	}
-	return fresh, tried
+	return fresh, snoozed, failed
 }
 
 // take answers the jobs of the next transaction in the order of their ids, or nil when none waits and
@@ -227,6 +244,9 @@ func (g *Group[T]) settle(members []*member[T], failed error) {
 			return
 		case slices.ContainsFunc(members, (*member[T]).left):
 			continue // ended by those who left: run again without them
+		case failed == nil && errors.As(err, new(blameless)):
+			failed = err
+			continue
 		case n > 1 && !errors.Is(err, errNoServer):
 			g.settle(members[:n/2], err)
 			g.settle(members[n/2:], err)
@@ -258,9 +278,8 @@ func (g *Group[T]) withoutThoseWhoLeft(members []*member[T]) []*member[T] {
 	return staying
 }
 
-// interruptible answers a context that ends when one of the members leaves, and a function to call when
-// the transaction is over.
-func (g *Group[T]) interruptible(members []*member[T]) (context.Context, func()) {
+// interruptible answers a context that ends when one of the members leaves.
+func (g *Group[T]) interruptible(members []*member[T]) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background()) // ended by each member's own context
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -270,12 +289,5 @@ func (g *Group[T]) interruptible(members []*member[T]) (context.Context, func())
 			cancel()
 		}
 	}
-	return ctx, func() {
-		cancel()
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, m := range members {
-			m.interrupt = nil
-		}
-	}
+	return ctx, cancel
 }

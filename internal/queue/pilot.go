@@ -129,10 +129,17 @@ func (p *fencedPilot) fetch(ctx context.Context, exec riverdriver.Executor, stat
 	}
 	began := time.Now()
 	result, err := p.StandardPilot.JobGetAvailable(ctx, exec, state, params)
-	if err == nil {
-		p.detour.judge(params.Queue, time.Since(began), len(result.Jobs))
+	if err != nil || !p.detour.judge(params.Queue, time.Since(began), len(result.Jobs)) {
+		return result, err
 	}
-	return result, err
+	switch ahead, err := unknownAhead(ctx, exec, params); {
+	case err != nil: // the fetch itself went well
+		p.log.WarnContext(ctx, "slow fetches not looked into", "queue", params.Queue, "error", err)
+	case ahead:
+		p.detour.take(params.Queue)
+		p.log.InfoContext(ctx, "jobs of unknown kinds at the head of a queue fetched past", "queue", params.Queue, "for", detourFor)
+	}
+	return result, nil
 }
 
 const giveBackSQL = `

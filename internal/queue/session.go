@@ -7,9 +7,6 @@ func SessionSettings() map[string]string {
 	return map[string]string{
 		// Short statements only: compiling one costs more than running it.
 		"jit": "off",
-		// And they find what they want by key. Planned while a table is small they would read it whole,
-		// and go on to as it grows, because plans are kept.
-		"enable_seqscan": "off",
 		// A process frozen between two statements of a transaction.
 		"idle_in_transaction_session_timeout": "10s",
 		// A statement that nobody waits for any more. Cancelling it is not enough: the driver's

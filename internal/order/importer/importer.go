@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -163,22 +162,11 @@ func run(ctx context.Context, pool *pgxpool.Pool, enq jobs.Enqueuer, rows *rowRe
 	return w.result(), err
 }
 
-// The workers may already run on statistics from before the import, whose plans are far slower. A coarse
-// sample is enough to tell small tables from large ones, at a tenth of the price; autovacuum refines it.
-const (
-	coarselySQL = `set /* importer.analyze */ local default_statistics_target = 10`
-	analyzeSQL  = `analyze /* importer.analyze */ customers, products, orders, order_lines, river_job`
-)
+// The workers may already run on statistics from before the import, whose plans are far slower.
+const analyzeSQL = `analyze /* importer.analyze */ customers, products, orders, order_lines, river_job`
 
 func analyze(ctx context.Context, pool *pgxpool.Pool) error {
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, coarselySQL); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, analyzeSQL)
-		return err
-	})
-	if err != nil {
+	if _, err := pool.Exec(ctx, analyzeSQL); err != nil {
 		return fmt.Errorf("analyze tables: %w", err)
 	}
 	return nil
