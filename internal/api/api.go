@@ -70,12 +70,12 @@ func New(cfg Config) (*API, error) {
 	a.kindRoutes()
 	a.workerRoutes()
 	describe(a.huma.OpenAPI())
-	if a.document, err = a.huma.OpenAPI().MarshalJSON(); err != nil {
+	if a.document, err = documentOf(a.huma.OpenAPI()); err != nil {
 		return nil, fmt.Errorf("write OpenAPI document: %w", err)
 	}
 	health := &telemetry.Health{Live: func() error { return nil }, Ready: cfg.Ready}
-	a.mux.Handle("/livez", health)
-	a.mux.Handle("/readyz", health)
+	a.mux.Handle("GET /livez", health) // another method is a problem like any other
+	a.mux.Handle("GET /readyz", health)
 	a.mux.HandleFunc("GET /api/openapi.json", a.serveDocument)
 	if err := a.pageRoutes(); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type route struct {
 
 // everyRoute can answer these.
 var everyRoute = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
-	http.StatusInternalServerError, http.StatusServiceUnavailable}
+	http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable}
 
 // creating are what a route that enqueues can answer: 429 once a queue is full.
 var creating = []int{http.StatusConflict, http.StatusTooManyRequests}

@@ -44,7 +44,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 		BaseContext:       func(net.Listener) context.Context { return working },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(problemListener{listener}) }()
 	select {
 	case err := <-served:
 		_ = server.Close()
