@@ -1,0 +1,377 @@
+package api_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"backoffice/internal/api"
+	"backoffice/internal/order"
+	"backoffice/internal/pgtest"
+	"backoffice/internal/queue"
+	"backoffice/internal/verify"
+	"backoffice/workers"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	fuzzMaxBody  = 64 << 10
+	fuzzMaxBatch = 128 << 10
+	fuzzSenders  = 6
+	shownFaults  = 10
+)
+
+// The settings of a fuzz run: how many requests (20000), and which (1).
+const (
+	fuzzRequestsEnv = "BACKOFFICE_FUZZ_REQUESTS"
+	fuzzSeedEnv     = "BACKOFFICE_FUZZ_SEED"
+)
+
+// A client of ours, a client's bug or an attacker: whatever is sent, every answer is one that the document
+// declares, and the tables stay sound. A worker processes meanwhile, so that orders and jobs of every
+// state are met.
+func TestEveryAnswerIsAsTheDocumentDeclares(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: sends thousands of requests")
+	}
+	run := newFuzzRun(t)
+	run.furnish()
+	stop := run.startWorker()
+	began := time.Now()
+	run.sendAll()
+	took := time.Since(began)
+	run.undo()
+	stop()
+	run.report(took)
+	run.checkReach()
+	run.checkLog()
+	run.checkTables()
+}
+
+// fuzzRun is one run and what it has seen.
+type fuzzRun struct {
+	*shop
+	fuzzer
+	requests uint64
+	secrets  []string
+
+	mu      sync.Mutex
+	seen    map[string]map[int]int // by operation, or by what was sent instead: how often each status
+	replies map[string]string      // by caller, route and Idempotency-Key: the answer that created
+	asked   map[int64]bool         // jobs that were enqueued by name
+	ended   map[string]bool        // paths of jobs that were cancelled by name
+	replays int                    // answers given again
+	faults  int
+}
+
+func newFuzzRun(t *testing.T) *fuzzRun {
+	t.Helper()
+	s := &shop{t: t, pool: pgtest.Pool(t), log: &logs{}}
+	address, stop := serve(t, s.api(func(cfg *api.Config) { cfg.MaxBody, cfg.MaxBatchBody = fuzzMaxBody, fuzzMaxBatch }), api.DefaultLimits)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.url = "http://" + address
+	run := &fuzzRun{shop: s, seen: map[string]map[int]int{}, replies: map[string]string{}, asked: map[int64]bool{}, ended: map[string]bool{}}
+	run.requests = numberFromEnv(t, fuzzRequestsEnv, 20_000)
+	run.fuzzer = fuzzer{spec: readSpec(t, s.get("/api/openapi.json").body), seed: numberFromEnv(t, fuzzSeedEnv, 1), most: int64(run.requests/4 + 1)}
+	return run
+}
+
+func numberFromEnv(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 {
+		t.Fatalf("%s=%q is no number above zero", name, text)
+	}
+	return n
+}
+
+// furnish makes keys of every sort, and products of which there is little.
+func (f *fuzzRun) furnish() {
+	f.t.Helper()
+	f.keys = map[string]string{"unknown": "Bearer nothing"}
+	for name, scopes := range map[string][]api.Scope{"all": api.Scopes(), "enqueue": {api.ScopeEnqueue}, "read": {api.ScopeRead}, "operate": {api.ScopeOperate}, "revoked": api.Scopes()} {
+		f.keys[name] = f.key(name, scopes...)[1]
+		f.secrets = append(f.secrets, strings.TrimPrefix(f.keys[name], "Bearer "))
+	}
+	if _, err := api.RevokeKey(f.t.Context(), f.pool, "revoked"); err != nil {
+		f.t.Fatal(err)
+	}
+	err := pgx.BeginFunc(f.t.Context(), f.pool, func(tx pgx.Tx) error {
+		if err := order.Track(f.t.Context(), tx, "TIN", "tin", 100_000_000, time.Now()); err != nil {
+			return err
+		}
+		return order.Track(f.t.Context(), tx, "RARE", "of which there is little", 10, time.Now())
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// startWorker works both queues until the function it answers is called.
+func (f *fuzzRun) startWorker() (stop func()) {
+	f.t.Helper()
+	inserter, err := queue.NewInserter(f.pool)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	registered, err := workers.Register(workers.Deps{Pool: f.pool, Jobs: inserter, Now: time.Now})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	client, err := queue.NewWorker(f.pool, queue.WorkerConfig{
+		ClientID: "fuzz", Queues: map[string]int{"orders": 2, "maintenance": 1}, Workers: registered, Contracts: workers.Contracts(),
+		SoftStop: 30 * time.Second, RescueAfter: time.Hour, Log: f.logger(),
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := client.Start(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	return func() {
+		if err := client.Stop(f.t.Context()); err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+func (f *fuzzRun) sendAll() {
+	var next atomic.Uint64
+	var sending sync.WaitGroup
+	for range fuzzSenders {
+		sending.Go(func() {
+			w := &wire{address: strings.TrimPrefix(f.url, "http://")}
+			defer w.close()
+			for n := next.Add(1) - 1; n < f.requests; n = next.Add(1) - 1 {
+				r := f.request(n)
+				text := r.text()
+				got, err := w.send(r.method, text, r.endsEarly)
+				if err == nil {
+					err = f.check(r, got)
+				}
+				if err != nil {
+					f.fault(n, text, got, err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+}
+
+// fault reports one answer that should not have been, with all that it takes to send its request again.
+func (f *fuzzRun) fault(n uint64, text string, got answer, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.faults++; f.faults <= shownFaults {
+		f.t.Errorf("seed %d, request %d: %v\n%.1500q\nwas answered %d %v\n%.2000s", f.seed, n, err, text, got.status, got.header, got.body)
+	}
+}
+
+// check says what is wrong with an answer.
+func (f *fuzzRun) check(r fuzzRequest, got answer) error {
+	for _, secret := range f.secrets {
+		if strings.Contains(got.body, secret) {
+			return fmt.Errorf("the answer tells an API key")
+		}
+	}
+	var op *operation
+	name, path := "no route", ""
+	if u, err := url.ParseRequestURI(r.target); err == nil && !r.notHTTP {
+		path = u.EscapedPath()
+		var known bool
+		if op, known = f.spec.find(r.method, path); op != nil {
+			name = op.id
+		} else if known {
+			name = "no method"
+		}
+	}
+	if unlisted[path] {
+		name = path
+	}
+	f.count(name, got.status)
+	switch {
+	case got.status >= 500:
+		return fmt.Errorf("a server error")
+	case unlisted[path]:
+		return checkUnlisted(got)
+	case op == nil && got.status < 400:
+		return fmt.Errorf("what leads nowhere was answered")
+	case op != nil && got.status < 400 && !f.mayPass(r.caller, op):
+		return fmt.Errorf("key %s has no scope %s", r.caller, op.scope)
+	case op == nil, r.notHTTP, got.status == 499 && r.endsEarly: // whoever ends early has left
+		return f.spec.checkAnswer(nil, got, r.method == http.MethodHead)
+	}
+	if err := f.spec.checkAnswer(op, got, r.method == http.MethodHead); err != nil {
+		return err
+	}
+	if r.fits && (got.status == http.StatusBadRequest || got.status == http.StatusRequestEntityTooLarge || got.status == http.StatusUnsupportedMediaType) {
+		return fmt.Errorf("a request that the document allows was refused")
+	}
+	if got.status < 300 {
+		if err := op.checkTaken(r.body); err != nil {
+			return err
+		}
+	}
+	return f.remember(r, path, got)
+}
+
+// unlisted are routes for machines that the document does not list.
+var unlisted = map[string]bool{"/livez": true, "/readyz": true, "/api/openapi.json": true}
+
+func checkUnlisted(got answer) error {
+	if got.status != http.StatusOK && got.header.Get("Content-Type") != problemMedia {
+		return fmt.Errorf("not a problem")
+	}
+	return nil
+}
+
+func (f *fuzzRun) mayPass(caller string, op *operation) bool {
+	return caller == "all" || caller == op.scope
+}
+
+func (f *fuzzRun) count(name string, status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen[name] == nil {
+		f.seen[name] = map[int]int{}
+	}
+	f.seen[name][status]++
+}
+
+// remember checks that an idempotency key has one answer only, and notes the jobs that were asked for.
+func (f *fuzzRun) remember(r fuzzRequest, path string, got answer) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.op.id == "cancelJob" && got.status == http.StatusOK {
+		f.ended[strings.TrimSuffix(path, "/cancel")] = true
+	}
+	if got.status != http.StatusAccepted {
+		return nil
+	}
+	if r.op.id == "enqueueJob" {
+		id, err := strconv.ParseInt(strings.TrimPrefix(got.header.Get("Location"), "/api/jobs/"), 10, 64)
+		if err != nil {
+			return fmt.Errorf("read Location: %w", err)
+		}
+		f.asked[id] = true
+	}
+	if r.key == "" {
+		return nil
+	}
+	if got.header.Get("Idempotency-Replayed") != "" {
+		f.replays++
+	}
+	of := r.caller + " " + path + " " + r.key
+	reply := got.header.Get("Location") + " " + got.body
+	if earlier, ok := f.replies[of]; ok && earlier != reply {
+		return fmt.Errorf("idempotency key %q was answered before with %s", r.key, earlier)
+	}
+	f.replies[of] = reply
+	return nil
+}
+
+// undo does what an operator would who has cancelled jobs without their orders and paused the queues:
+// until then verify names the orders that are left without a job.
+func (f *fuzzRun) undo() {
+	f.t.Helper()
+	for path := range f.ended {
+		if got := f.post(path+"/retry", "", "Authorization", f.keys["all"]); got.status != http.StatusOK && got.status != http.StatusConflict {
+			f.t.Errorf("retry %s: %+v", path, got)
+		}
+	}
+	for _, name := range []string{"orders", "maintenance"} {
+		f.post("/api/queues/"+name+"/resume", "", "Authorization", f.keys["all"])
+	}
+	pgtest.Eventually(f.t, "no job is left that is due", func() (bool, error) {
+		return one[int](f.shop, `select count(*) from river_job where state in ('available', 'running')`) == 0, nil
+	})
+}
+
+// report shows what was reached.
+func (f *fuzzRun) report(took time.Duration) {
+	f.t.Logf("%d requests in %s, seed %d; %d answers given again by idempotency key; %d faults", f.requests, took.Round(time.Millisecond), f.seed, f.replays, f.faults)
+	for _, name := range slices.Sorted(maps.Keys(f.seen)) {
+		var counts []string
+		for _, status := range slices.Sorted(maps.Keys(f.seen[name])) {
+			counts = append(counts, fmt.Sprintf("%d: %d", status, f.seen[name][status]))
+		}
+		f.t.Logf("%-18s %s", name, strings.Join(counts, ", "))
+	}
+}
+
+// rarely are statuses that a sound server under this load need not answer.
+var rarely = []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+
+// checkReach asks that the run has met what the document declares: who finds no fault may have looked
+// nowhere.
+func (f *fuzzRun) checkReach() {
+	if f.requests < 20_000 {
+		return
+	}
+	for _, op := range f.spec.operations {
+		for status := range op.answers {
+			inFlight := status == http.StatusConflict && op.id == "enqueueJob" // a matter of luck
+			if f.seen[op.id][status] == 0 && !inFlight && !slices.Contains(rarely, status) {
+				f.t.Errorf("%s never answered %d", op.id, status)
+			}
+		}
+	}
+	if f.replays == 0 {
+		f.t.Error("no idempotency key was used again")
+	}
+}
+
+// checkLog asks that nothing was logged as an error, and no secret at all.
+func (f *fuzzRun) checkLog() {
+	for line := range strings.SplitSeq(f.log.String(), "\n") {
+		if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, "panic") {
+			f.t.Errorf("logged: %.1000s", line)
+		}
+		for _, secret := range f.secrets {
+			if strings.Contains(line, secret) {
+				f.t.Errorf("an API key was logged: %.1000s", line)
+			}
+		}
+	}
+}
+
+// checkTables asks that every order has its job, every job its order, and verify finds nothing.
+func (f *fuzzRun) checkTables() {
+	if n := one[int](f.shop, `select count(*) from orders o where not exists (select from river_job where kind = 'process_order' and args ->> 'order_id' = o.id::text)`); n > 0 {
+		f.t.Errorf("%d orders have no job", n)
+	}
+	asked := slices.Collect(maps.Keys(f.asked))
+	if n := one[int](f.shop, `select count(*) from river_job j where kind = 'process_order' and id <> all ($1) and not exists (select from orders where id::text = j.args ->> 'order_id')`, asked); n > 0 {
+		f.t.Errorf("%d jobs have no order", n)
+	}
+	results, err := verify.Run(f.t.Context(), f.pool, nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, result := range results {
+		if result.Offenders > 0 {
+			f.t.Errorf("verify: %s: %d offenders: %+v", result.Check.Name, result.Offenders, result.Shown)
+		}
+	}
+	f.t.Logf("orders: %s", one[string](f.shop, `select string_agg(status || ' ' || n, ', ' order by status) from (select status, count(*) as n from orders group by status) as counted`))
+	f.t.Logf("jobs: %s", one[string](f.shop, `select string_agg(kind || ' ' || state || ' ' || n, ', ' order by kind, state) from (select kind, state::text, count(*) as n from river_job group by 1, 2) as counted`))
+}
