@@ -3,19 +3,14 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
-
-	"backoffice/internal/pgtest"
 )
 
 // apiProcess is the program as the API, in a process of its own.
@@ -141,66 +136,5 @@ func TestAPIRefusesSettingsThatCannotWork(t *testing.T) {
 			t.Parallel()
 			refused(t, s.try(append([]string{"api"}, strings.Fields(tc.args)...)...), tc.code, tc.words...)
 		})
-	}
-}
-
-func TestKilledAPILosesAndDoublesNothing(t *testing.T) {
-	t.Parallel()
-	const requests, keys = 400, 100
-	s := newShop(t)
-	api := s.startAPI("127.0.0.1:0")
-	var answered atomic.Int64
-	unanswered := make(chan int, requests)
-	send := func(api apiProcess, n int) (done bool) {
-		body := fmt.Sprintf(`{"customer":"C-%d","lines":[{"sku":"TIN","quantity":1,"unit_price":"3.2"}]}`, n%keys)
-		for {
-			status, text, err := api.send(http.MethodPost, "/api/orders", body, "Idempotency-Key", fmt.Sprint("key-", n%keys))
-			switch {
-			case err != nil:
-				return false
-			case status == http.StatusAccepted:
-				answered.Add(1)
-				return true
-			case status != http.StatusConflict || !strings.Contains(text, "at work"):
-				t.Errorf("status = %d: %s", status, text)
-				return true
-			}
-		}
-	}
-	var sending sync.WaitGroup
-	for n := range requests {
-		sending.Go(func() {
-			if !send(api, n) {
-				unanswered <- n
-			}
-		})
-	}
-	pgtest.Eventually(t, "some orders are placed", func() (bool, error) { return answered.Load() >= 5, nil })
-	if err := api.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = api.Wait() // it was killed
-	sending.Wait()
-	close(unanswered)
-	t.Logf("%d requests were answered before the kill, %d were not", answered.Load(), len(unanswered))
-	if len(unanswered) == 0 {
-		t.Fatal("nothing was left to do when the API was killed")
-	}
-	again := s.startAPI("127.0.0.1:0")
-	for n := range unanswered {
-		sending.Go(func() {
-			if !send(again, n) {
-				t.Errorf("request %d was not answered after the restart", n)
-			}
-		})
-	}
-	sending.Wait()
-	if orders, jobs := s.number(`select count(*) from orders`), s.number(`select count(*) from river_job`); orders != keys || jobs != keys {
-		t.Errorf("%d orders and %d jobs, want %d each", orders, jobs, keys)
-	}
-	s.text("worker", "--once")
-	s.conserves()
-	if n := s.number(`select count(*) from orders where status = 'processed'`); n != keys {
-		t.Errorf("%d orders are processed, want %d", n, keys)
 	}
 }
