@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -13,7 +14,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/jobs"
 )
 
 // JobRequest is a job to be enqueued.
@@ -67,6 +70,9 @@ func (a *API) enqueueJob(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return a.once(ctx, "POST "+jobsPath, in.Key, func(tx pgx.Tx) (outcome, error) {
+		if err := checkOrderOf(ctx, tx, args); err != nil {
+			return outcome{}, err
+		}
 		inserted, err := a.Jobs.InsertTx(ctx, tx, args, &opts)
 		if err != nil {
 			return outcome{}, fmt.Errorf("enqueue %s: %w", args.Kind(), err)
@@ -77,6 +83,21 @@ func (a *API) enqueueJob(ctx context.Context, in *struct {
 			Duplicate: inserted.UniqueSkippedAsDuplicate,
 		}}, nil
 	})
+}
+
+// checkOrderOf refuses the job of an order that does not exist. Orders are numbered as they come: the one
+// that gets the number would find this job in the place of its own.
+func checkOrderOf(ctx context.Context, tx pgx.Tx, args queue.JobArgs) error {
+	asked, ok := args.(jobs.ProcessOrderArgs)
+	if !ok {
+		return nil
+	}
+	if _, err := order.Get(ctx, tx, asked.OrderID); errors.Is(err, order.ErrNotFound) {
+		return refuse(errInvalid, "body.args.order_id", "%s", err)
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // checkJob refuses a job that no worker could work.

@@ -23,6 +23,7 @@ type enqueued struct {
 func TestJobIsEnqueuedAsItsKindPromises(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
+	s.orderWithoutJob(41)
 	got := s.post("/api/jobs", `{"kind":"process_order","args":{"order_id":41}}`)
 	job := must[enqueued](s, got, http.StatusAccepted)
 	if job.Kind != "process_order" || job.Queue != "orders" || job.State != "available" || job.Duplicate || got.header.Get("Location") != fmt.Sprintf("/api/jobs/%d", job.ID) {
@@ -40,6 +41,12 @@ func TestJobIsEnqueuedAsItsKindPromises(t *testing.T) {
 	if stored := one[string](s, `select string_agg(concat_ws(' ', kind, queue, priority, max_attempts, state, args), ', ' order by id) from river_job`); stored != want {
 		t.Errorf("stored %s\nwant   %s", stored, want)
 	}
+}
+
+// orderWithoutJob stores an order that something else has stored, or whose job is deleted.
+func (s *shop) orderWithoutJob(id int64) {
+	s.t.Helper()
+	s.exec(`insert into orders (id, number) overriding system value values ($1::bigint, $1::bigint::text)`, id)
 }
 
 func TestRefusedJobNamesTheFieldAndStoresNothing(t *testing.T) {
@@ -61,6 +68,7 @@ func TestRefusedJobNamesTheFieldAndStoresNothing(t *testing.T) {
 		{"an arg in other letters", `{"kind":"process_order","args":{"Order_ID":1}}`, 422, "body.args.Order_ID", nil},
 		{"an arg that is null", `{"kind":"process_order","args":{"order_id":null}}`, 422, "body.args.order_id", nil},
 		{"an arg that no order has", `{"kind":"process_order","args":{"order_id":0}}`, 422, "body.args", []string{"wants the id of an order"}},
+		{"an order that does not exist", `{"kind":"process_order","args":{"order_id":41}}`, 422, "body.args.order_id", []string{"order 41 does not exist"}},
 		{"args that are a list", `{"kind":"process_order","args":[1]}`, 422, "body.args", nil},
 		{"a NUL in an arg", `{"kind":"process_order","args":{"a\u0000":1}}`, 400, "body.args", nil},
 		{"an unknown queue", `{"kind":"reconcile_orders","queue":"ordres"}`, 422, "body.queue", []string{"maintenance, orders"}},
@@ -154,6 +162,7 @@ func TestOperatorRetriesAndCancelsJobs(t *testing.T) {
 		t.Error("the running job was not asked to stop")
 	}
 	s.refused(s.post("/api/jobs/3/retry", ""), 409, "", "is running")
+	s.orderWithoutJob(41)
 	first := must[enqueued](s, s.post("/api/jobs", `{"kind":"process_order","args":{"order_id":41}}`), http.StatusAccepted).ID
 	s.exec(`update river_job set state = 'discarded', finalized_at = now() where id = $1`, first)
 	must[enqueued](s, s.post("/api/jobs", `{"kind":"process_order","args":{"order_id":41}}`), http.StatusAccepted)
