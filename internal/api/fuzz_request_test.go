@@ -58,6 +58,8 @@ func (f *fuzzer) request(n uint64) fuzzRequest {
 	if op.body != nil {
 		r.body = v.value("", op.body)
 		r.header("Content-Type", "application/json")
+	} else if v.odd(0.1) {
+		aimAtPage(v, &r)
 	}
 	for v.wild > 0 && v.odd(0.4) {
 		twists[v.IntN(len(twists))](v, &r)

@@ -203,8 +203,11 @@ func (f *fuzzRun) check(r fuzzRequest, got answer) error {
 			name = "no method"
 		}
 	}
-	if unlisted[path] {
+	switch {
+	case unlisted[path]:
 		name = path
+	case pagePaths.MatchString(path):
+		name = "page"
 	}
 	f.count(name, got.status)
 	switch {
@@ -212,6 +215,8 @@ func (f *fuzzRun) check(r fuzzRequest, got answer) error {
 		return fmt.Errorf("a server error")
 	case unlisted[path]:
 		return checkUnlisted(got)
+	case name == "page":
+		return checkPage(r.method, got)
 	case op == nil && got.status < 400:
 		return fmt.Errorf("what leads nowhere was answered")
 	case op != nil && got.status < 400 && !f.mayPass(r.caller, op):
