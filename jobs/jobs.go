@@ -106,6 +106,13 @@ var unfinished = []rivertype.JobState{
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
+// UniqueUnfinished says whether an unfinished job of a kind keeps a second one for the same thing out. No
+// caller may choose when such a job runs: one put off for years would hold up what everybody else asks for.
+func UniqueUnfinished(args river.JobArgs) bool {
+	kind, ok := args.(river.JobArgsWithInsertOpts)
+	return ok && !reflect.ValueOf(kind.InsertOpts().UniqueOpts).IsZero()
+}
+
 // Many prepares args of one kind for Enqueuer's bulk inserts.
 func Many[T river.JobArgs](args []T) []river.InsertManyParams {
 	params := make([]river.InsertManyParams, len(args))

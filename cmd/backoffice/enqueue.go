@@ -23,7 +23,7 @@ import (
 func enqueueFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "at", EnvVars: []string{"BACKOFFICE_ENQUEUE_AT"},
-			Usage: "run no earlier than `TIME` (RFC 3339) or than a duration from now, such as 10m"},
+			Usage: "run no earlier than `TIME` (RFC 3339) or than a duration from now, such as 10m; not for a kind of which one unfinished job keeps others out"},
 		&cli.IntFlag{Name: "priority", EnvVars: []string{"BACKOFFICE_ENQUEUE_PRIORITY"}, Value: 1,
 			Usage: "from 1 (first) to 4 (last)"},
 		&cli.StringFlag{Name: "queue", EnvVars: []string{"BACKOFFICE_ENQUEUE_QUEUE"},
@@ -41,7 +41,7 @@ func enqueueCommand() *cli.Command {
 
   backoffice enqueue process-order --order 123 --wait
   backoffice enqueue process-order --number 536365
-  backoffice enqueue --kind process_order --args '{"order_id": 123}' --at 10m
+  backoffice enqueue --kind process_order --args '{"order_id": 123}' --priority 4
   backoffice enqueue --from-file jobs.ndjson   one {"kind": ..., "args": {...}} a line`,
 		Flags: append(enqueueFlags(),
 			&cli.StringFlag{Name: "kind", EnvVars: []string{"BACKOFFICE_ENQUEUE_KIND"}, Usage: "job `KIND`; see backoffice kinds"},
@@ -64,7 +64,7 @@ func enqueueProcessOrderCommand() *cli.Command {
 			&cli.StringFlag{Name: "number", EnvVars: []string{"BACKOFFICE_ORDER_NUMBER"}, Usage: "`NUMBER` of the order"},
 		),
 		Action: func(c *cli.Context) error {
-			request, err := requestOf(c, jobs.ProcessOrderArgs{}.Kind())
+			request, err := requestOf(c, jobs.ProcessOrderArgs{})
 			if err != nil {
 				return err
 			}
@@ -99,11 +99,10 @@ func enqueueReconcileOrdersCommand() *cli.Command {
 		Description: "  backoffice enqueue reconcile-orders --wait",
 		Flags:       enqueueFlags(),
 		Action: func(c *cli.Context) error {
-			request, err := requestOf(c, jobs.ReconcileOrdersArgs{}.Kind())
+			request, err := requestOf(c, jobs.ReconcileOrdersArgs{})
 			if err != nil {
 				return err
 			}
-			request.args = jobs.ReconcileOrdersArgs{}
 			return withPool(c, func(pool *pgxpool.Pool) error { return enqueueOne(c, pool, request) })
 		},
 	}
@@ -116,13 +115,13 @@ func runEnqueue(c *cli.Context) error {
 	if c.IsSet("from-file") {
 		return enqueueFile(c, c.Path("from-file"))
 	}
-	request, err := requestOf(c, c.String("kind"))
-	if err != nil {
-		return err
-	}
-	request.args, err = workers.Decode(c.String("kind"), []byte(c.String("args")))
+	args, err := workers.Decode(c.String("kind"), []byte(c.String("args")))
 	if err != nil {
 		return usagef("enqueue: %w", err)
+	}
+	request, err := requestOf(c, args)
+	if err != nil {
+		return err
 	}
 	return withPool(c, func(pool *pgxpool.Pool) error { return enqueueOne(c, pool, request) })
 }
@@ -134,16 +133,16 @@ type jobRequest struct {
 }
 
 // requestOf reads the options that every form of enqueue takes.
-func requestOf(c *cli.Context, kind string) (jobRequest, error) {
-	opts, err := insertOpts(c.String("queue"), c.Int("priority"), c.String("at"), time.Now())
+func requestOf(c *cli.Context, args river.JobArgs) (jobRequest, error) {
+	opts, err := insertOpts(args, c.String("queue"), c.Int("priority"), c.String("at"), time.Now())
 	if err != nil {
-		return jobRequest{}, usagef("enqueue %s: %w", kind, err)
+		return jobRequest{}, usagef("enqueue %s: %w", args.Kind(), err)
 	}
-	return jobRequest{opts: opts}, nil
+	return jobRequest{args: args, opts: opts}, nil
 }
 
 // insertOpts checks what a caller may choose about one job: "" and 0 leave it to the kind.
-func insertOpts(queueName string, priority int, at string, now time.Time) (river.InsertOpts, error) {
+func insertOpts(args river.JobArgs, queueName string, priority int, at string, now time.Time) (river.InsertOpts, error) {
 	opts := river.InsertOpts{Queue: queueName, Priority: priority}
 	if known := knownQueues(); queueName != "" && !slices.Contains(known, queueName) {
 		return opts, fmt.Errorf("queue %q is none of this build; known are %s", queueName, strings.Join(known, ", "))
@@ -153,6 +152,9 @@ func insertOpts(queueName string, priority int, at string, now time.Time) (river
 	}
 	if at == "" {
 		return opts, nil
+	}
+	if jobs.UniqueUnfinished(args) {
+		return opts, fmt.Errorf("a job of kind %s cannot be put off to %q, because it would keep out every other for the same thing until then; leave the time out", args.Kind(), at)
 	}
 	if wait, err := time.ParseDuration(at); err == nil {
 		opts.ScheduledAt = now.Add(wait)

@@ -157,6 +157,6 @@ func parseJobLine(text []byte, now time.Time) (jobRequest, error) {
 	if err != nil {
 		return jobRequest{}, err
 	}
-	opts, err := insertOpts(line.Queue, line.Priority, line.At, now)
+	opts, err := insertOpts(args, line.Queue, line.Priority, line.At, now)
 	return jobRequest{args: args, opts: opts}, err
 }

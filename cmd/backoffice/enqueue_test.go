@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestEnqueueRefusesByNameBeforeAnythingIsWritten(t *testing.T) {
@@ -32,7 +33,9 @@ func TestEnqueueRefusesByNameBeforeAnythingIsWritten(t *testing.T) {
 		{"args that are no JSON", []string{"--kind", "process_order", "--args", `order 1`}, exitUsage, []string{"not valid JSON"}},
 		{"an unknown queue", []string{"--kind", "reconcile_orders", "--queue", "ordres"}, exitUsage, []string{`queue "ordres"`, "maintenance, orders"}},
 		{"a priority out of range", []string{"--kind", "reconcile_orders", "--priority", "5"}, exitUsage, []string{"priority 5", "from 1 (first) to 4 (last)"}},
-		{"a time that is none", []string{"--kind", "reconcile_orders", "--at", "tomorrow"}, exitUsage, []string{`at "tomorrow"`, "10m"}},
+		{"a unique job put off", []string{"--kind", "reconcile_orders", "--at", "9999-01-01T00:00:00Z"}, exitUsage, []string{"kind reconcile_orders cannot be put off"}},
+		{"a unique job put off by its own command", []string{"process-order", "--order", "7", "--at", "1h"}, exitUsage, []string{"kind process_order cannot be put off"}},
+		{"a unique job put off in a file", []string{"--from-file", file(good, `{"kind": "reconcile_orders", "at": "1h"}`)}, exitUsage, []string{"line 2", "cannot be put off"}},
 		{"an order that does not exist", []string{"process-order", "--order", "4711"}, exitFailed, []string{"4711"}},
 		{"a number that does not exist", []string{"process-order", "--number", "X-1"}, exitFailed, []string{"X-1"}},
 		{"no order", []string{"process-order"}, exitUsage, []string{"--order ID", "--number NUMBER"}},
@@ -57,12 +60,12 @@ func TestEnqueueTellsTheJobAndItsDuplicate(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	var first, second enqueuedJob
-	s.json(&first, "enqueue", "--kind", "process_order", "--args", `{"order_id": 7}`, "--at", "1h", "--priority", "3", "--queue", "maintenance")
+	s.json(&first, "enqueue", "--kind", "process_order", "--args", `{"order_id": 7}`, "--priority", "3", "--queue", "maintenance")
 	s.json(&second, "enqueue", "--kind", "process_order", "--args", `{"order_id": 7}`)
 	if first.Duplicate || !second.Duplicate || second.JobID != first.JobID {
 		t.Errorf("first = %+v, second = %+v, want the second to be a duplicate of the first", first, second)
 	}
-	contains(t, s.text("jobs", "show", fmt.Sprint(first.JobID)), "maintenance, priority 3", "scheduled")
+	contains(t, s.text("jobs", "show", fmt.Sprint(first.JobID)), "maintenance, priority 3", "available")
 }
 
 func TestEnqueueFromFileIsAllOrNothingAndTellsDuplicates(t *testing.T) {
@@ -71,7 +74,7 @@ func TestEnqueueFromFileIsAllOrNothingAndTellsDuplicates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.ndjson")
 	var lines strings.Builder
 	for n := range 20 {
-		fmt.Fprintf(&lines, "{\"kind\": \"process_order\", \"args\": {\"order_id\": %d}, \"at\": \"1h\"}\n\n", 1+n%15)
+		fmt.Fprintf(&lines, "{\"kind\": \"process_order\", \"args\": {\"order_id\": %d}}\n\n", 1+n%15)
 	}
 	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
 		t.Fatal(err)
@@ -98,4 +101,22 @@ func TestEnqueueWaitAnswersWithTheJobsEnd(t *testing.T) {
 		t.Errorf("exit code = %d, want %d", r.code, exitFailed)
 	}
 	contains(t, r.stderr, "cancelled", "order 4711 does not exist")
+}
+
+// plainArgs are of a kind that is not unique, which may be put off.
+type plainArgs struct{}
+
+func (plainArgs) Kind() string { return "plain" }
+
+func TestJobThatKeepsNoOtherOutMayBePutOff(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC)
+	for at, want := range map[string]time.Time{"10m": now.Add(10 * time.Minute), "2026-02-01T08:00:00Z": now.AddDate(0, 0, 1)} {
+		if opts, err := insertOpts(plainArgs{}, "", 0, at, now); err != nil || !opts.ScheduledAt.Equal(want) {
+			t.Errorf("at %s: %s, %v, want %s", at, opts.ScheduledAt, err, want)
+		}
+	}
+	if _, err := insertOpts(plainArgs{}, "", 0, "tomorrow", now); err == nil || !strings.Contains(err.Error(), `at "tomorrow" is neither`) {
+		t.Errorf("at tomorrow: %v", err)
+	}
 }

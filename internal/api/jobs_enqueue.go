@@ -25,7 +25,7 @@ type JobRequest struct {
 	Args        argsObject `json:"args,omitempty" doc:"What the kind's schema asks for; see /api/kinds. An empty object when left out."`
 	Queue       string     `json:"queue,omitempty" maxLength:"100" doc:"Another queue than the kind's own."`
 	Priority    int        `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 (first, as when left out) to 4 (last)."`
-	ScheduledAt *time.Time `json:"scheduled_at,omitempty" doc:"Not before this; now when left out."`
+	ScheduledAt *time.Time `json:"scheduled_at,omitempty" doc:"Not before this; now when left out. Refused for a kind of which one unfinished job keeps others out, as of process_order and reconcile_orders: it runs now."`
 }
 
 // argsObject is a JSON object whose schema depends on the kind.
@@ -111,6 +111,9 @@ func (a *API) checkJob(r JobRequest) (queue.JobArgs, queue.InsertOpts, error) {
 		return nil, opts, refuse(errInvalid, "body.queue", "queue %q is none of this program; known are %s", r.Queue, strings.Join(names, ", "))
 	}
 	if r.ScheduledAt != nil {
+		if jobs.UniqueUnfinished(kind.Args) {
+			return nil, opts, refuse(errInvalid, "body.scheduled_at", "a job of kind %s cannot be put off, because it would keep out every other for the same thing until then; leave scheduled_at out", r.Kind)
+		}
 		if year := r.ScheduledAt.UTC().Year(); year < 1970 || year > 9999 {
 			return nil, opts, refuse(errInvalid, "body.scheduled_at", "scheduled_at %s is out of range; give a year from 1970 to 9999", r.ScheduledAt.Format(time.RFC3339))
 		}

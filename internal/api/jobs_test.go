@@ -33,11 +33,11 @@ func TestJobIsEnqueuedAsItsKindPromises(t *testing.T) {
 	if again.ID != job.ID || !again.Duplicate {
 		t.Errorf("the same job again = %+v, want the first as a duplicate", again)
 	}
-	later := must[enqueued](s, s.post("/api/jobs", `{"kind":"reconcile_orders","queue":"orders","priority":4,"scheduled_at":"2126-01-31T08:00:00Z"}`), http.StatusAccepted)
-	if later.State != "scheduled" || later.Queue != "orders" {
+	later := must[enqueued](s, s.post("/api/jobs", `{"kind":"reconcile_orders","queue":"orders","priority":4}`), http.StatusAccepted)
+	if later.State != "available" || later.Queue != "orders" {
 		t.Errorf("answered %+v", later)
 	}
-	want := "process_order orders 1 10 available {\"order_id\": 41}, reconcile_orders orders 4 3 scheduled {}"
+	want := "process_order orders 1 10 available {\"order_id\": 41}, reconcile_orders orders 4 3 available {}"
 	if stored := one[string](s, `select string_agg(concat_ws(' ', kind, queue, priority, max_attempts, state, args), ', ' order by id) from river_job`); stored != want {
 		t.Errorf("stored %s\nwant   %s", stored, want)
 	}
@@ -73,7 +73,8 @@ func TestRefusedJobNamesTheFieldAndStoresNothing(t *testing.T) {
 		{"a NUL in an arg", `{"kind":"process_order","args":{"a\u0000":1}}`, 400, "body.args", nil},
 		{"an unknown queue", `{"kind":"reconcile_orders","queue":"ordres"}`, 422, "body.queue", []string{"maintenance, orders"}},
 		{"a priority of none", `{"kind":"reconcile_orders","priority":5}`, 422, "body.priority", nil},
-		{"a time out of range", `{"kind":"reconcile_orders","scheduled_at":"0000-01-01T00:00:00Z"}`, 422, "body.scheduled_at", nil},
+		{"the timetable's job, put off", `{"kind":"reconcile_orders","scheduled_at":"9999-01-01T00:00:00Z"}`, 422, "body.scheduled_at", []string{"cannot be put off"}},
+		{"an order's job, put off", `{"kind":"process_order","args":{"order_id":41},"scheduled_at":"2026-01-01T00:00:00Z"}`, 422, "body.scheduled_at", []string{"cannot be put off"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) { s.refused(s.post("/api/jobs", tc.body), tc.status, tc.at, tc.words...) })
 	}

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"backoffice/jobs"
 )
 
 // Place stores drafts as orders, together with a process_order job for each, and answers them in the
 // order given. Customers that are not known yet are created. It refuses a draft that cannot be stored
-// with ErrInvalid and a number that is taken with ErrDuplicate; after any error roll tx back.
+// with ErrInvalid and a number that is taken with ErrDuplicate. ErrBusy: somebody enqueued a job for an
+// order of this id ahead of the order itself; placed again, it gets another id. After any error roll
+// tx back.
 func Place(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, drafts ...Draft) ([]Order, error) {
 	if len(drafts) == 0 {
 		return nil, nil
@@ -172,10 +175,15 @@ func insertLines(ctx context.Context, tx pgx.Tx, orders []Order) error {
 	return nil
 }
 
-// enqueuePlaced inserts the jobs of new orders, of which none can have one already.
+// enqueuePlaced inserts the jobs of new orders. None can have one already, unless somebody guessed its id:
+// that job may be due in a thousand years, so it does not count as the order's own.
 func enqueuePlaced(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, orders []Order) error {
 	if len(orders) == 1 {
-		_, err := enq.InsertTx(ctx, tx, jobs.ProcessOrderArgs{OrderID: orders[0].ID}, nil)
+		id := orders[0].ID
+		inserted, err := enq.InsertTx(ctx, tx, jobs.ProcessOrderArgs{OrderID: id}, nil)
+		if err == nil && inserted.UniqueSkippedAsDuplicate {
+			return say(ErrBusy, "an order cannot be stored as order %d: unfinished job %d was enqueued for that id before there was such an order; place it again", id, inserted.Job.ID)
+		}
 		return err
 	}
 	args := make([]jobs.ProcessOrderArgs, len(orders))
@@ -183,6 +191,11 @@ func enqueuePlaced(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, orders []O
 		args[i].OrderID = o.ID
 	}
 	_, err := enq.InsertManyFastTx(ctx, tx, jobs.Many(args))
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "23505" { // unique_violation
+		return say(ErrBusy, "%d orders cannot be stored as orders %d to %d: an unfinished job was enqueued for one of these ids before there was such an order; place them again",
+			len(orders), orders[0].ID, orders[len(orders)-1].ID)
+	}
 	return err
 }
 

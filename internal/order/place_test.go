@@ -1,15 +1,21 @@
 package order_test
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
 	"github.com/shopspring/decimal"
 
 	"backoffice/internal/order"
+	"backoffice/internal/pgtest"
+	"backoffice/internal/postgres"
+	"backoffice/jobs"
 )
 
 func TestPlaceStoresOrderLinesAndJobTogether(t *testing.T) {
@@ -189,4 +195,37 @@ func TestPlaceTakesTheExtremes(t *testing.T) {
 		t.Errorf("receivable = %s", got)
 	}
 	s.wantSound()
+}
+
+func TestPlaceNeverTakesOverAJobThatWasThereFirst(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`insert into orders default values`) // so that the next id is known: 2
+	s.inTx(func(tx pgx.Tx) error {
+		for _, guessed := range []int64{2, 4} {
+			if _, err := s.jobs.InsertTx(t.Context(), tx, jobs.ProcessOrderArgs{OrderID: guessed}, &river.InsertOpts{ScheduledAt: pgtest.Noon.AddDate(5000, 0, 0)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	place := func(drafts ...order.Draft) error {
+		return postgres.InTx(t.Context(), s.pool, func(tx pgx.Tx) error {
+			_, err := order.Place(t.Context(), tx, s.jobs, drafts...)
+			return err
+		})
+	}
+	draft := sale(item("A", 1, "1"))
+	for _, drafts := range [][]order.Draft{{draft}, {draft, draft}} { // orders 2; 3 and 4
+		name := fmt.Sprint(len(drafts), " orders")
+		if err := place(drafts...); !errors.Is(err, order.ErrBusy) || !strings.Contains(err.Error(), "place") {
+			t.Errorf("%s: %v, want ErrBusy", name, err)
+		}
+		if n := one[int](s, `select count(*) from orders`); n != 1 {
+			t.Errorf("%s: %d orders are stored without a job of their own", name, n-1)
+		}
+	}
+	if err := place(draft, draft); err != nil {
+		t.Errorf("placed again: %v", err)
+	}
 }
