@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/urfave/cli/v2"
 
+	"backoffice/internal/order"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
 )
@@ -151,8 +152,8 @@ func jobsCancelCommand() *cli.Command {
 		Name:      "cancel",
 		Usage:     "cancel jobs that are not finished",
 		ArgsUsage: "ID...",
-		Description: `A running job is asked to stop; it is cancelled when its attempt returns. The order of a
-process_order job stays as it is: see backoffice orders cancel.
+		Description: `A running job is asked to stop; it is cancelled when its attempt returns. The job of an
+order that is not final is refused: see backoffice orders cancel, which ends both.
 
   backoffice jobs cancel 123`,
 		Action: func(c *cli.Context) error { return eachJob(c, cancelJob) },
@@ -161,7 +162,14 @@ process_order job stays as it is: see backoffice orders cancel.
 
 func cancelJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
 	err := postgres.InTx(c.Context, pool, func(tx pgx.Tx) error {
-		_, err := queue.CancelJob(c.Context, tx, client, id)
+		open, err := order.OpenOrderOf(c.Context, tx, id)
+		if err != nil {
+			return err
+		}
+		if open != 0 {
+			return fmt.Errorf("order %d is not final and depends on job %d; cancel the order, and its job goes with it: backoffice orders cancel %d", open, id, open)
+		}
+		_, err = queue.CancelJob(c.Context, tx, client, id)
 		return err
 	})
 	if err != nil {

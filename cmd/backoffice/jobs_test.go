@@ -81,13 +81,23 @@ func TestJobsAreListedByStateKindAndQueuePageByPage(t *testing.T) {
 func TestJobIsCancelledOnce(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	var placed placedOrder
-	s.json(&placed, "orders", "place", "--line", "A:1:1")
+	var enqueued enqueuedJob
+	s.json(&enqueued, "enqueue", "reconcile-orders")
 	var cancelled []job
-	s.json(&cancelled, "jobs", "cancel", fmt.Sprint(placed.JobID))
+	s.json(&cancelled, "jobs", "cancel", fmt.Sprint(enqueued.JobID))
 	if len(cancelled) != 1 || cancelled[0].State != rivertype.JobStateCancelled {
 		t.Errorf("cancelled %+v, want the job", cancelled)
 	}
+	refused(t, s.try("jobs", "cancel", fmt.Sprint(enqueued.JobID)), exitFailed, "is cancelled already")
+}
+
+func TestJobThatAnOrderDependsOnIsNotCancelledAlone(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var placed placedOrder
+	s.json(&placed, "orders", "place", "--line", "A:1:1")
+	refused(t, s.try("jobs", "cancel", fmt.Sprint(placed.JobID)), exitFailed, "backoffice orders cancel 1")
+	s.text("orders", "cancel", "1")
 	refused(t, s.try("jobs", "cancel", fmt.Sprint(placed.JobID)), exitFailed, "is cancelled already")
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/order"
 	"backoffice/internal/queue"
 )
 
@@ -37,8 +38,8 @@ func (a *API) jobRoutes() {
 		id: "cancelJob", method: http.MethodPost, path: jobsPath + "/{id}/cancel", tag: tagJobs, scope: ScopeOperate, status: http.StatusOK,
 		errors:  []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Cancel a job that is not finished",
-		about:   "One that runs is asked to stop and is cancelled when its attempt returns. The order of a process_order job stays as it is: cancel the order instead.",
-	}, a.changeJob("cancel_job", queue.CancelJob))
+		about:   "One that runs is asked to stop and is cancelled when its attempt returns. 409: it is finished, or an order that is not final depends on it: cancel the order, and its job goes with it.",
+	}, a.changeJob("cancel_job", cancelJob))
 }
 
 // Jobs is a page of jobs.
@@ -121,4 +122,16 @@ func (a *API) changeJob(action string, change func(context.Context, pgx.Tx, *que
 		}
 		return &struct{ Body JobStory }{storyOf(job)}, nil
 	}
+}
+
+// cancelJob refuses what would leave an order without a job, which nobody would ever finish.
+func cancelJob(ctx context.Context, tx pgx.Tx, client *queue.Client, id int64) (queue.Job, error) {
+	open, err := order.OpenOrderOf(ctx, tx, id)
+	if err != nil {
+		return queue.Job{}, err
+	}
+	if open != 0 {
+		return queue.Job{}, refuse(errNeeded, "", "order %d is not final and depends on job %d; cancel the order, and its job goes with it: POST %s/cancel", open, id, orderPath(open))
+	}
+	return queue.CancelJob(ctx, tx, client, id)
 }

@@ -180,6 +180,27 @@ func TestOperatorRetriesAndCancelsJobs(t *testing.T) {
 	}
 }
 
+func TestJobThatAnOrderDependsOnIsNotCancelledAlone(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id := s.place(sale)
+	job := one[int64](s, `select id from river_job`)
+	cancel := fmt.Sprintf("/api/jobs/%d/cancel", job)
+	for _, status := range []string{"placed", "awaiting_stock"} {
+		s.exec(`update orders set status = $1`, status)
+		got := s.refused(s.post(cancel, ""), 409, "", fmt.Sprintf("POST /api/orders/%d/cancel", id))
+		if got.Type != "urn:backoffice:problem:order-not-final" {
+			t.Errorf("type = %s", got.Type)
+		}
+	}
+	if state := one[string](s, `select state from river_job`); state != "available" {
+		t.Errorf("the job is %s", state)
+	}
+	s.exec(`update orders set status = 'rejected'`) // by another job: this one has nothing left to do
+	must[queue.Job](s, s.post(cancel, ""), http.StatusOK)
+	s.refused(s.post(cancel, ""), 409, "", "is cancelled already")
+}
+
 func TestKindsTellTheirContractAndSchema(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -23,6 +23,7 @@ const problemType = "application/problem+json"
 var (
 	errInFlight = errors.New("a request with this idempotency key is at work")
 	errReused   = errors.New("this idempotency key was used for another request")
+	errNeeded   = errors.New("an order depends on this job")
 	errInvalid  = errors.New("invalid")
 )
 
@@ -44,6 +45,7 @@ var statuses = []struct {
 	{queue.ErrTooLate, http.StatusConflict, "too-late", ""},
 	{errInvalid, http.StatusUnprocessableEntity, "", ""},
 	{errInFlight, http.StatusConflict, "idempotency-key-in-flight", "1"},
+	{errNeeded, http.StatusConflict, "order-not-final", ""},
 	{errReused, http.StatusUnprocessableEntity, "idempotency-key-reused", ""},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "timed-out", "5"},
 }
