@@ -49,7 +49,7 @@ asks for one with scope read, as the password of any user.
 				Usage: "`FILE` that holds that key"},
 			&cli.Int64Flag{Name: "max-body-bytes", EnvVars: []string{"BACKOFFICE_MAX_BODY_BYTES"}, Value: 1 << 20,
 				Usage: "largest body of a request, in `BYTES`"},
-			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: 8 << 20,
+			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: 2 << 20,
 				Usage: "largest body of a request with many orders, in `BYTES`"},
 			&cli.DurationFlag{Name: "read-timeout", EnvVars: []string{"BACKOFFICE_READ_TIMEOUT"}, Value: api.DefaultLimits.Read,
 				Usage: "how long a request may take to arrive"},

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
@@ -50,6 +51,7 @@ type API struct {
 	document []byte
 	pages    *pages
 	front    http.Handler
+	bodies   *semaphore.Weighted // bytes of the bodies that are at work
 }
 
 // fallback is the pattern of what no route answers.
@@ -58,7 +60,7 @@ const fallback = "/"
 // New builds the service. It fails when a kind's args cannot be described.
 func New(cfg Config) (*API, error) {
 	strict()
-	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Pool)}
+	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Pool), bodies: semaphore.NewWeighted(maxBodies)}
 	a.huma = humago.New(a.mux, a.humaConfig())
 	var err error
 	if a.kinds, err = checkersOf(cfg.Kinds); err != nil {

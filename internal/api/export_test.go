@@ -10,3 +10,9 @@ func StatusOf(ctx context.Context, err error) int {
 	a := &API{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 	return asModel(a.problemOf(ctx, err)).Status
 }
+
+// HoldBodies takes n bytes of what all bodies together may have.
+func (a *API) HoldBodies(n int64) bool { return a.bodies.TryAcquire(n) }
+
+// MaxBodies is what all bodies together may have.
+const MaxBodies = maxBodies

@@ -57,11 +57,8 @@ func (c kindChecker) check(encoded []byte) (queue.JobArgs, error) {
 	if err := unmarshalStrict(encoded, &parsed); err != nil {
 		return nil, refuse(errInvalid, "body.args", "args: %s", err)
 	}
-	var found huma.ValidateResult
-	at := huma.NewPathBuffer([]byte("body.args"), len("body.args"))
-	huma.Validate(c.registry, c.schema, at, huma.ModeWriteToServer, parsed, &found)
-	if len(found.Errors) > 0 {
-		return nil, huma.NewError(http.StatusUnprocessableEntity, "", found.Errors...)
+	if found := validate(c.registry, c.schema, "body.args", parsed); len(found) > 0 {
+		return nil, huma.NewError(http.StatusUnprocessableEntity, "", found...)
 	}
 	args, err := c.Decode(encoded)
 	if err != nil {

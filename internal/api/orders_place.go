@@ -73,6 +73,12 @@ type PlacedOrders struct {
 	Orders []PlacedOrder `json:"orders"`
 }
 
+// What one batch may hold.
+const (
+	maxOrders = 1000
+	maxLines  = 20_000
+)
+
 const (
 	ordersPath = "/api/orders"
 	batchPath  = "/api/orders/batch"
@@ -91,7 +97,7 @@ func (a *API) orderPlaceRoutes() {
 		id: "placeOrders", method: http.MethodPost, path: batchPath, tag: tagOrders, scope: ScopeEnqueue, status: http.StatusAccepted,
 		maxBody: a.MaxBatchBody, errors: creating, answer: reflect.TypeFor[PlacedOrders](),
 		summary: "Place many orders",
-		about:   "Up to 1000 orders in one transaction: all of them or none.",
+		about:   "Up to 1000 orders with up to 20000 lines together, in one transaction: all of them or none.",
 	}, a.placeOrders)
 }
 
@@ -118,6 +124,13 @@ func (a *API) placeOrders(ctx context.Context, in *struct {
 		Orders []OrderRequest `json:"orders" minItems:"1" maxItems:"1000"`
 	}
 }) (*created, error) {
+	lines := 0
+	for _, r := range in.Body.Orders {
+		lines += len(r.Lines)
+	}
+	if lines > maxLines {
+		return nil, refuse(errInvalid, "body.orders", "the orders have %d lines together; send at most %d at once", lines, maxLines)
+	}
 	drafts := make([]order.Draft, len(in.Body.Orders))
 	for i, r := range in.Body.Orders {
 		var err error

@@ -181,10 +181,13 @@ const (
 // clarify makes huma's own problems as plain and as short as ours: one sentence, locations, and no more
 // of the request than helps.
 func clarify(_ huma.Context, _ string, answer any) (any, error) {
-	p, ok := answer.(*huma.ErrorModel)
-	if !ok {
-		return answer, nil
+	if p, ok := answer.(*huma.ErrorModel); ok {
+		return plain(p), nil
 	}
+	return answer, nil
+}
+
+func plain(p *huma.ErrorModel) *huma.ErrorModel {
 	for _, d := range p.Errors {
 		if at, text, found := strings.Cut(d.Message, ": "); found && d.Location == "body" && strings.HasPrefix(at, "body") {
 			d.Location, d.Message, d.Value = at, text, nil // what unmarshalStrict says
@@ -200,14 +203,16 @@ func clarify(_ huma.Context, _ string, answer any) (any, error) {
 	}
 	if n := len(p.Errors); n > 0 && (p.Detail == "" || p.Detail == "validation failed") {
 		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
-		if n > 1 {
+		if n > maxDetails {
+			p.Detail += " (and more)"
+		} else if n > 1 {
 			p.Detail += fmt.Sprintf(" (and %d more)", n-1)
 		}
 	}
 	if len(p.Errors) > maxDetails {
 		p.Errors = p.Errors[:maxDetails]
 	}
-	return p, nil
+	return p
 }
 
 // echo is what a problem repeats of a value: short text, numbers and booleans.

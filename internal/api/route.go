@@ -37,12 +37,13 @@ var withBody = []int{http.StatusRequestTimeout, http.StatusRequestEntityTooLarge
 func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
 		OperationID: r.id, Method: r.method, Path: r.path, Tags: []string{r.tag}, Summary: r.summary,
-		Description:   r.about + "\n\nScope: `" + string(r.scope) + "`.",
-		DefaultStatus: r.status,
-		Errors:        append(slices.Clone(everyRoute), r.errors...),
-		Security:      []map[string][]string{{securityScheme: {}}},
-		Middlewares:   huma.Middlewares{a.authorized(r.scope)},
-		MaxBodyBytes:  -1, // takeBody has read it
+		Description:      r.about + "\n\nScope: `" + string(r.scope) + "`.",
+		DefaultStatus:    r.status,
+		Errors:           append(slices.Clone(everyRoute), r.errors...),
+		Security:         []map[string][]string{{securityScheme: {}}},
+		Middlewares:      huma.Middlewares{a.authorized(r.scope)},
+		MaxBodyBytes:     -1,   // takeBody has read it ...
+		SkipValidateBody: true, // ... and checked it
 	}
 	if r.maxBody > 0 {
 		op.Errors = append(op.Errors, withBody...)

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	maxDepth  = 32  // levels of JSON
-	maxDigits = 100 // characters of a number
+	maxDepth  = 32                   // levels of JSON
+	maxDigits = 100                  // characters of a number
+	maxItems  = maxOrders + maxLines // of all lists of a body
 )
 
 // unmarshalStrict reads JSON. Into an any, which huma checks against the schema, it goes strictly: a key
@@ -27,7 +28,7 @@ func unmarshalStrict(data []byte, into any) error {
 	if halfSurrogate(data) {
 		return errors.New("body: a \\u escape is half of a surrogate pair; write both halves")
 	}
-	p := parser{json.NewDecoder(bytes.NewReader(data))}
+	p := &parser{dec: json.NewDecoder(bytes.NewReader(data))}
 	p.dec.UseNumber()
 	var err error
 	if *parsed, err = p.value("body", 0); err != nil {
@@ -40,9 +41,12 @@ func unmarshalStrict(data []byte, into any) error {
 }
 
 // parser walks JSON token by token.
-type parser struct{ dec *json.Decoder }
+type parser struct {
+	dec   *json.Decoder
+	items int // of all lists so far
+}
 
-func (p parser) value(at string, depth int) (any, error) {
+func (p *parser) value(at string, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("%s: nested more than %d levels deep", shortened(at), maxDepth)
 	}
@@ -70,7 +74,7 @@ func (p parser) value(at string, depth int) (any, error) {
 	return token, nil
 }
 
-func (p parser) object(at string, depth int) (any, error) {
+func (p *parser) object(at string, depth int) (any, error) {
 	object := map[string]any{}
 	for p.dec.More() {
 		token, err := p.dec.Token()
@@ -93,9 +97,12 @@ func (p parser) object(at string, depth int) (any, error) {
 	return object, notJSON(err)
 }
 
-func (p parser) array(at string, depth int) (any, error) {
+func (p *parser) array(at string, depth int) (any, error) {
 	array := []any{}
 	for p.dec.More() {
+		if p.items++; p.items > maxItems {
+			return nil, fmt.Errorf("%s: the lists of the body have more than %d items together; send less at once", shortened(at), maxItems)
+		}
 		item, err := p.value(at+"["+strconv.Itoa(len(array))+"]", depth+1)
 		if err != nil {
 			return nil, err
