@@ -38,7 +38,7 @@ type Config struct {
 
 	MaxBody      int64         // bytes of a request
 	MaxBatchBody int64         // bytes of a request with many orders
-	Handle       time.Duration // longest one request may be worked on, from its first header to its answer
+	Handle       time.Duration // longest one request may be worked on, once its body has arrived
 }
 
 // API serves every route.
@@ -83,7 +83,7 @@ func New(cfg Config) (*API, error) {
 		return nil, err
 	}
 	a.mux.HandleFunc(fallback, a.serveNothing)
-	a.front = a.observed(a.checked(a.limited(a.mux)))
+	a.front = a.observed(a.checked(a.direct(a.mux)))
 	return a, nil
 }
 

@@ -158,17 +158,23 @@ func checkURL(u *url.URL) *huma.ErrorModel {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// limited bounds the time that a request is worked on.
-func (a *API) limited(next http.Handler) http.Handler {
+// direct refuses a path that is not the shortest for its place, which the mux would answer with a redirect.
+func (a *API) direct(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != path.Clean(r.URL.Path) { // which the mux would answer with a redirect
+		if r.URL.Path != path.Clean(r.URL.Path) {
 			a.serveNothing(w, r)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), a.Handle)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r)
 	})
+}
+
+// limited bounds the time that a request is worked on. It comes behind takeBody: how long a body takes to
+// arrive is not our work, and bounded by Limits.Read.
+func (a *API) limited(ctx huma.Context, next func(huma.Context)) {
+	limited, cancel := context.WithTimeout(ctx.Context(), a.Handle)
+	defer cancel()
+	next(huma.WithContext(ctx, limited))
 }
 
 // methods are those that a route may have.

@@ -179,6 +179,27 @@ func TestRequestThatTakesTooLongIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestSlowBodyCostsNoneOfTheTimeToWorkOnIt(t *testing.T) {
+	t.Parallel()
+	const handle = 2 * time.Second
+	s := newShop(t, func(cfg *api.Config) { cfg.Handle = handle })
+	reader, writer := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(writer, sale[:10])
+		<-time.After(handle + handle/10) // the wire is slow: nothing else tells that the time is over
+		_, _ = io.WriteString(writer, sale[10:])
+		_ = writer.Close()
+	}()
+	response, err := http.Post(s.url+"/api/orders", "application/json", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusAccepted {
+		t.Errorf("answered %d %s, %v", response.StatusCode, text, err)
+	}
+}
+
 func TestDatabaseThatIsGoneIs503(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, closed)

@@ -100,6 +100,9 @@ func (a *API) assetRoute(name, media string) error {
 // page answers with what show makes of a request, if the caller may look.
 func (a *API) page(show func(*http.Request) (view, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), a.Handle)
+		defer cancel()
+		r = r.WithContext(ctx)
 		if !a.mayLook(w, r) {
 			return
 		}

@@ -49,6 +49,7 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		op.Errors = append(op.Errors, withBody...)
 		op.Middlewares = append(op.Middlewares, a.takeBody(r.maxBody))
 	}
+	op.Middlewares = append(op.Middlewares, a.limited)
 	if r.answer != nil {
 		op.Responses = map[string]*huma.Response{strconv.Itoa(r.status): {
 			Description: http.StatusText(r.status),

@@ -13,7 +13,7 @@ import (
 type Limits struct {
 	Header time.Duration // reading the headers
 	Read   time.Duration // reading headers and body
-	Handle time.Duration // working on it; see Config.Handle
+	Handle time.Duration // working on it, once it was read; see Config.Handle
 	Idle   time.Duration // waiting for the next request on a connection
 	Stop   time.Duration // finishing open requests once a stop was asked
 }
