@@ -25,6 +25,9 @@ import (
 // apiPool is enough for some thousand requests a second: each holds its connection for milliseconds.
 const apiPool = 16
 
+// lookPool is for /readyz, the keys and the pages, which must not wait behind requests that wait for locks.
+const lookPool = 2
+
 func apiCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "api",
@@ -42,7 +45,7 @@ asks for one with scope read, as the password of any user.
 			&cli.StringFlag{Name: "addr", EnvVars: []string{"BACKOFFICE_ADDR"}, Value: "127.0.0.1:8080",
 				Usage: "`ADDRESS` to listen on; another than this machine's own wants an API key"},
 			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"}, Value: apiPool,
-				Usage: "`CONNECTIONS` to Postgres at most"},
+				Usage: "`CONNECTIONS` to Postgres at most, and 2 more for /readyz, keys and pages"},
 			&cli.StringFlag{Name: "api-key", EnvVars: []string{"BACKOFFICE_API_KEY"},
 				Usage: "`KEY` to put in use with every scope, for containers; give it in the environment, where ps does not show it"},
 			&cli.PathFlag{Name: "api-key-file", EnvVars: []string{"BACKOFFICE_API_KEY_FILE"},
@@ -126,6 +129,11 @@ func runAPI(c *cli.Context) error {
 		return err
 	}
 	defer pool.Close()
+	look, err := connectPool(c, "backoffice api look", lookPool)
+	if err != nil {
+		return err
+	}
+	defer look.Close()
 	if err := requireSchema(c.Context, pool); err != nil {
 		return err
 	}
@@ -134,11 +142,11 @@ func runAPI(c *cli.Context) error {
 			return err
 		}
 	}
-	return serveAPI(c.Context, pool, settings, logger(c))
+	return serveAPI(c.Context, pool, look, settings, logger(c))
 }
 
 // serveAPI listens and serves until ctx ends.
-func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
+func serveAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
 	listener, err := telemetry.Listen(ctx, "--addr", s.addr)
 	if err != nil {
 		return err
@@ -150,7 +158,7 @@ func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.
 			return err
 		}
 	}
-	handler, err := newAPI(ctx, pool, s, open, log)
+	handler, err := newAPI(ctx, pool, look, s, open, log)
 	if err != nil {
 		return err
 	}
@@ -165,7 +173,7 @@ func serveAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, log *slog.
 	return err
 }
 
-func newAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, open bool, log *slog.Logger) (*api.API, error) {
+func newAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, open bool, log *slog.Logger) (*api.API, error) {
 	client, err := queue.NewInserter(pool)
 	if err != nil {
 		return nil, err
@@ -178,13 +186,13 @@ func newAPI(ctx context.Context, pool *pgxpool.Pool, s apiSettings, open bool, l
 		if ctx.Err() != nil {
 			return errors.New("stopping")
 		}
-		if err := postgres.Writable(asked, pool); err != nil {
+		if err := postgres.Writable(asked, look); err != nil {
 			return err
 		}
-		return migrations.Check(asked, pool)
+		return migrations.Check(asked, look)
 	}
 	return api.New(api.Config{
-		Pool: pool, Jobs: client, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
+		Pool: pool, Look: look, Jobs: client, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
 		Open: open, MaxBody: s.maxBody, MaxBatchBody: s.maxBatch, Handle: s.limits.Handle,
 	})
 }

@@ -26,6 +26,7 @@ import (
 // Config is what the service is built from. All of it is needed.
 type Config struct {
 	Pool    *pgxpool.Pool
+	Look    *pgxpool.Pool // small, for keys and pages: they are read while every connection of Pool waits for a lock
 	Jobs    *queue.Client // of queue.NewInserter, never started
 	Kinds   []Kind        // of this build
 	Ready   func(context.Context) error
@@ -60,7 +61,7 @@ const fallback = "/"
 // New builds the service. It fails when a kind's args cannot be described.
 func New(cfg Config) (*API, error) {
 	strict()
-	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Pool), bodies: semaphore.NewWeighted(maxBodies)}
+	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Look), bodies: semaphore.NewWeighted(maxBodies)}
 	a.huma = humago.New(a.mux, a.humaConfig())
 	var err error
 	if a.kinds, err = checkersOf(cfg.Kinds); err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
-	"backoffice/internal/postgres"
 )
 
 const auditSQL = `
@@ -16,7 +14,7 @@ values ($1, nullif($2::bigint, 0), $3, $4, nullif($5, ''), $6)`
 // operate runs what an operator asked for, and writes down who did what to what in the same transaction.
 func (a *API) operate(ctx context.Context, action, target, reason string, work func(pgx.Tx) error) error {
 	c := callOf(ctx)
-	return postgres.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+	return a.write(ctx, func(tx pgx.Tx) error {
 		if err := work(tx); err != nil {
 			return err
 		}

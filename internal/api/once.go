@@ -54,7 +54,7 @@ values ($1, $2, $3, $4, $5, $6, $7)`
 // to wait (errInFlight). Another body under the same key is errReused. A refused request keeps nothing.
 func (a *API) once(ctx context.Context, route, key string, work func(pgx.Tx) (outcome, error)) (*created, error) {
 	var answer *created
-	err := postgres.InTx(ctx, a.Pool, func(tx pgx.Tx) error {
+	err := a.write(ctx, func(tx pgx.Tx) error {
 		answer = nil
 		if key == "" {
 			done, err := work(tx)

@@ -76,7 +76,11 @@ func (a *API) getOrder(ctx context.Context, in *OrderID) (*struct {
 	RetryAfter string `header:"Retry-After" doc:"Seconds; absent once the order is final."`
 	Body       OrderStory
 }, error) {
-	story, err := order.History(ctx, a.Pool, in.ID)
+	var story order.Story
+	err := snapshot(ctx, a.Pool, func(tx pgx.Tx) (err error) {
+		story, err = order.History(ctx, tx, in.ID)
+		return err
+	})
 	if err != nil {
 		return nil, notFoundAt("path.id", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
@@ -72,10 +73,15 @@ func (a *API) statusPage(r *http.Request) (view, error) {
 	}
 }
 
-// glance runs read on one snapshot, in a transaction that cannot write. Compiling the views would take
-// longer than running them.
+// glance runs read on one snapshot, on a connection that is kept for pages.
 func (a *API) glance(ctx context.Context, read func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, a.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	return snapshot(ctx, a.Look, read)
+}
+
+// snapshot runs read on one snapshot, in a transaction that cannot write. Compiling the views would take
+// longer than running them.
+func snapshot(ctx context.Context, pool *pgxpool.Pool, read func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "set local jit = off"); err != nil {
 			return fmt.Errorf("look: %w", err)
 		}

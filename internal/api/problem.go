@@ -104,6 +104,9 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			p.Detail = "the request took too long and was given up; whether it was carried out is not known: repeat it with the same Idempotency-Key"
 		}
+	case locked(err):
+		p.Status, retryAfter = http.StatusServiceUnavailable, "1"
+		p.Type, p.Detail = "urn:backoffice:problem:busy", "others hold for long what this request is to change; nothing was done: repeat it later"
 	case unavailable(err):
 		p.Status, retryAfter = http.StatusServiceUnavailable, "1"
 		p.Type, p.Detail = "urn:backoffice:problem:database-unavailable", "the database does not answer; repeat the request later, with the same Idempotency-Key"
@@ -134,6 +137,12 @@ func title(status int) string {
 	return http.StatusText(status)
 }
 
+// locked tells a wait for a lock that was given up.
+func locked(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "55P03" // lock_not_available
+}
+
 // unavailable tells an error of reaching Postgres from one of what was asked of it.
 func unavailable(err error) bool {
 	var (
@@ -146,8 +155,8 @@ func unavailable(err error) bool {
 		return true
 	case errors.As(err, &refused):
 		class := refused.Code[:min(2, len(refused.Code))]
-		// 08 connection, 53 out of resources, 57 stopping; 25006 read only; 40 after the last retry; 55P03 lock
-		return class == "08" || class == "53" || class == "57" || class == "40" || refused.Code == "25006" || refused.Code == "55P03"
+		// 08 connection, 53 out of resources, 57 stopping; 25006 read only; 40 after the last retry
+		return class == "08" || class == "53" || class == "57" || class == "40" || refused.Code == "25006"
 	}
 	return strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }

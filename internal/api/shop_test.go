@@ -50,11 +50,15 @@ func (l *logs) String() string {
 func newShop(t *testing.T, changes ...func(*api.Config)) *shop {
 	t.Helper()
 	s := &shop{t: t, pool: pgtest.Pool(t), log: &logs{}}
-	handler := s.api(changes...)
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	s.serve(s.api(changes...))
 	return s
+}
+
+// serve puts a service behind the shop's address from now on.
+func (s *shop) serve(service http.Handler) {
+	server := httptest.NewServer(service)
+	s.t.Cleanup(server.Close)
+	s.url = server.URL
 }
 
 // api builds the service on the shop's database.
@@ -65,7 +69,7 @@ func (s *shop) api(changes ...func(*api.Config)) *api.API {
 		s.t.Fatal(err)
 	}
 	cfg := api.Config{
-		Pool: s.pool, Jobs: client, Ready: func(context.Context) error { return nil }, Now: time.Now,
+		Pool: s.pool, Look: s.pool, Jobs: client, Ready: func(context.Context) error { return nil }, Now: time.Now,
 		Log: s.logger(), Version: "test", Open: true,
 		MaxBody: 64 << 10, MaxBatchBody: 1 << 20, Handle: 30 * time.Second,
 	}
