@@ -167,6 +167,11 @@ func serveAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, log 
 	background.Go(func() { api.Sweep(sweeping, pool, log) })
 	defer background.Wait()
 	defer stop()
+	if open {
+		if err := warnOpen(ctx, look, log); err != nil {
+			return err
+		}
+	}
 	log.InfoContext(ctx, "api started", "address", listener.Addr().String(), "version", version())
 	err = api.Serve(ctx, listener, handler, s.limits, log)
 	log.InfoContext(ctx, "api stopped")
@@ -182,19 +187,29 @@ func newAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, open b
 	for _, k := range workers.Kinds() {
 		kinds = append(kinds, api.Kind{Contract: k.Contract, Args: k.Args, Decode: k.Decode})
 	}
-	ready := func(asked context.Context) error {
-		if ctx.Err() != nil {
-			return errors.New("stopping")
-		}
-		if err := postgres.Writable(asked, look); err != nil {
-			return err
-		}
-		return migrations.Check(asked, look)
-	}
+	ready := func(asked context.Context) error { return apiReady(ctx, asked, look) }
 	return api.New(api.Config{
 		Pool: pool, Look: look, Jobs: client, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
 		Open: open, MaxBody: s.maxBody, MaxBatchBody: s.maxBatch, Handle: s.limits.Handle,
 	})
+}
+
+// apiReady says why the API cannot serve, in words that api may pass on.
+func apiReady(ctx, asked context.Context, pool *pgxpool.Pool) error {
+	if ctx.Err() != nil {
+		return api.ErrStopping
+	}
+	err := postgres.Writable(asked, pool)
+	if errors.Is(err, postgres.ErrReadOnly) {
+		return fmt.Errorf("%w: %w", api.ErrReadOnly, err)
+	}
+	if err == nil {
+		err = migrations.Check(asked, pool)
+	}
+	if errors.Is(err, migrations.ErrOldSchema) || errors.Is(err, migrations.ErrNewerSchema) {
+		return fmt.Errorf("%w: %w", api.ErrSchema, err)
+	}
+	return err
 }
 
 // isLoopback says whether only this machine can reach an address.
@@ -215,4 +230,14 @@ func requireKey(ctx context.Context, pool *pgxpool.Pool, addr string) error {
 		}
 	}
 	return fmt.Errorf("--addr %q can be reached from other machines, and there is no API key yet; make one with backoffice api-keys create NAME, set BACKOFFICE_API_KEY, or listen on 127.0.0.1 only", addr)
+}
+
+// warnOpen says so when whoever reaches the address needs no key. A proxy on this machine makes that everybody,
+// and not every proxy tells that it is one.
+func warnOpen(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	keys, err := api.ListKeys(ctx, pool)
+	if err == nil && len(keys) == 0 {
+		log.WarnContext(ctx, "everybody on this machine is answered without a key; make a key before you put a proxy in front: backoffice api-keys create NAME")
+	}
+	return err
 }

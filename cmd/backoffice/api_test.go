@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"backoffice/internal/api"
+	"backoffice/internal/pgtest"
 )
 
 // apiProcess is the program as the API, in a process of its own.
@@ -34,7 +39,7 @@ func (s shop) startAPI(addr string, settings ...string) apiProcess {
 	lines := bufio.NewScanner(stderr)
 	seen := readUntil(lines, `"api started"`)
 	var started struct{ Address string }
-	if err := json.Unmarshal([]byte(seen), &started); err != nil {
+	if err := json.Unmarshal([]byte(seen[strings.LastIndex(strings.TrimSpace(seen), "\n")+1:]), &started); err != nil {
 		s.t.Fatalf("the API did not start: %s", seen)
 	}
 	go io.Copy(io.Discard, stderr) //nolint:errcheck // ends with the program
@@ -136,5 +141,24 @@ func TestAPIRefusesSettingsThatCannotWork(t *testing.T) {
 			t.Parallel()
 			refused(t, s.try(append([]string{"api"}, strings.Fields(tc.args)...)...), tc.code, tc.words...)
 		})
+	}
+}
+
+func TestAPIWarnsWhileNobodyNeedsAKey(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	warned := func() string {
+		var text bytes.Buffer
+		if err := warnOpen(t.Context(), pool, slog.New(slog.NewTextHandler(&text, nil))); err != nil {
+			t.Fatal(err)
+		}
+		return text.String()
+	}
+	contains(t, warned(), "level=WARN", "make a key before you put a proxy in front")
+	if _, _, err := api.CreateKey(t.Context(), pool, "shop", api.Scopes()); err != nil {
+		t.Fatal(err)
+	}
+	if text := warned(); text != "" {
+		t.Errorf("with a key: %s", text)
 	}
 }

@@ -26,10 +26,10 @@ import (
 // Config is what the service is built from. All of it is needed.
 type Config struct {
 	Pool    *pgxpool.Pool
-	Look    *pgxpool.Pool // small, for keys and pages: they are read while every connection of Pool waits for a lock
-	Jobs    *queue.Client // of queue.NewInserter, never started
-	Kinds   []Kind        // of this build
-	Ready   func(context.Context) error
+	Look    *pgxpool.Pool               // small, for keys and pages: they are read while every connection of Pool waits for a lock
+	Jobs    *queue.Client               // of queue.NewInserter, never started
+	Kinds   []Kind                      // of this build
+	Ready   func(context.Context) error // its error is logged; strangers are told ErrStopping, ErrSchema or ErrReadOnly
 	Now     func() time.Time
 	Log     *slog.Logger
 	Version string
@@ -76,7 +76,7 @@ func New(cfg Config) (*API, error) {
 	if a.document, err = documentOf(a.huma.OpenAPI()); err != nil {
 		return nil, fmt.Errorf("write OpenAPI document: %w", err)
 	}
-	health := &telemetry.Health{Live: func() error { return nil }, Ready: cfg.Ready}
+	health := &telemetry.Health{Live: func() error { return nil }, Ready: a.ready}
 	a.mux.Handle("GET /livez", health) // another method is a problem like any other
 	a.mux.Handle("GET /readyz", health)
 	a.mux.HandleFunc("GET /api/openapi.json", a.serveDocument)

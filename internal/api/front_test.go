@@ -109,7 +109,11 @@ func TestOnlyThisMachineNeedsNoKey(t *testing.T) {
 	for _, host := range []string{"shop.example", "localhost.shop.example", "10.0.0.1:8080", ""} { // the first may point to 127.0.0.1
 		s.refused(request(host), http.StatusForbidden, "header.Host", "api-keys create")
 	}
-	s.refused(request("127.0.0.1", "X-Forwarded-For", "203.0.113.7"), http.StatusForbidden, "header.X-Forwarded-For", "proxy")
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "Cf-Connecting-Ip", "X-Real-Ip"} {
+		for _, value := range []string{"203.0.113.7", ""} {
+			s.refused(request("127.0.0.1", name, value), http.StatusForbidden, "header."+name, "proxy")
+		}
+	}
 	key := s.key("shop", api.ScopeRead)
 	if got := request("shop.example", append(key, "X-Forwarded-For", "203.0.113.7")...); got.status != http.StatusOK {
 		t.Errorf("with a key, through a proxy: %s", got.body)
@@ -351,6 +355,25 @@ func TestErrorsOfTheDomainHaveTheirStatus(t *testing.T) {
 	} {
 		if got := api.StatusOf(t.Context(), fmt.Errorf("wrapped: %w", cause)); got != want {
 			t.Errorf("%v is %d, want %d", cause, got, want)
+		}
+	}
+}
+
+func TestReadyTellsStrangersNoMoreThanTheCause(t *testing.T) {
+	t.Parallel()
+	var cause error
+	s := newShop(t, func(cfg *api.Config) { cfg.Ready = func(context.Context) error { return cause } })
+	for cause = range map[error]bool{
+		errors.New("failed to connect to user=shop database=secret: /run/pg/.s.PGSQL.5432"): true,
+		fmt.Errorf("%w: 3 steps behind in secret", api.ErrSchema):                           true,
+		fmt.Errorf("%w: secret", api.ErrReadOnly):                                           true, api.ErrStopping: true,
+	} {
+		got := s.get("/readyz")
+		if got.status != http.StatusServiceUnavailable || strings.Contains(got.body, "secret") || strings.Contains(got.body, "/run/pg") {
+			t.Errorf("of %q strangers are told %d %s", cause, got.status, got.body)
+		}
+		if !strings.Contains(s.log.String(), cause.Error()) {
+			t.Errorf("%q is not logged", cause)
 		}
 	}
 }

@@ -16,13 +16,16 @@ func checkLocal(r *http.Request) *huma.ErrorModel {
 	if !isLoopback(r.Host) {
 		return problemAt(http.StatusForbidden, "header.Host", cure)
 	}
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if r.Header.Get(name) != "" {
+	for _, name := range proxyHeaders {
+		if r.Header.Values(name) != nil {
 			return problemAt(http.StatusForbidden, "header."+name, "the request came through a proxy; "+cure)
 		}
 	}
 	return nil
 }
+
+// proxyHeaders are what proxies add, were it empty. Some add none of them, which cannot be told from here.
+var proxyHeaders = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Cf-Connecting-Ip"}
 
 // isLoopback says whether a Host header names this machine from its inside.
 func isLoopback(host string) bool {
