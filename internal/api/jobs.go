@@ -20,7 +20,7 @@ func (a *API) jobRoutes() {
 	a.jobEnqueueRoutes()
 	register(a, route{
 		id: "listJobs", method: http.MethodGet, path: jobsPath, tag: tagJobs, scope: ScopeRead, status: http.StatusOK,
-		summary: "List jobs, the newest first", about: "`next` leads to the page after this one.",
+		summary: "List jobs, the newest first", about: "`next` leads to the page after this one. One page looks at no more than 20000 jobs: of a rare sort it may hold few, or none, and still have a `next`; only a page without `next` was the last.",
 	}, a.listJobs)
 	register(a, route{
 		id: "getJob", method: http.MethodGet, path: jobsPath + "/{id}", tag: tagJobs, scope: ScopeRead, status: http.StatusOK,
@@ -57,16 +57,16 @@ func (a *API) listJobs(ctx context.Context, in *struct {
 	Link string `header:"Link" doc:"rel=next: the page after this one."`
 	Body Jobs
 }, error) {
-	found, err := queue.ListJobs(ctx, a.Pool, queue.JobFilter{Kind: in.Kind, Queue: in.Queue, State: in.State, After: in.After, Limit: in.Limit})
+	found, next, err := queue.ListJobs(ctx, a.Pool, queue.JobFilter{Kind: in.Kind, Queue: in.Queue, State: in.State, After: in.After, Limit: in.Limit})
 	if err != nil {
 		return nil, inside("query.", err)
 	}
 	out := &struct {
 		Link string `header:"Link" doc:"rel=next: the page after this one."`
 		Body Jobs
-	}{Body: Jobs{Jobs: found}}
-	if n := len(found); n > 0 {
-		out.Body.Next, out.Link = in.next(jobsPath, n, found[n-1].ID, "kind", in.Kind, "queue", in.Queue, "state", in.State)
+	}{Body: Jobs{Jobs: append([]queue.Job{}, found...)}}
+	if next > 0 {
+		out.Body.Next, out.Link = in.next(jobsPath, next, "kind", in.Kind, "queue", in.Queue, "state", in.State)
 	}
 	return out, nil
 }

@@ -14,7 +14,7 @@ func (a *API) orderRoutes() {
 	a.orderPlaceRoutes()
 	register(a, route{
 		id: "listOrders", method: http.MethodGet, path: ordersPath, tag: tagOrders, scope: ScopeRead, status: http.StatusOK,
-		summary: "List orders, the newest first", about: "Without their lines. `next` leads to the page after this one.",
+		summary: "List orders, the newest first", about: "Without their lines. `next` leads to the page after this one. One page looks at no more than 20000 orders: of a rare sort it may hold few, or none, and still have a `next`; only a page without `next` was the last.",
 	}, a.listOrders)
 	register(a, route{
 		id: "getOrder", method: http.MethodGet, path: ordersPath + "/{id}", tag: tagOrders, scope: ScopeRead, status: http.StatusOK,
@@ -45,7 +45,7 @@ func (a *API) listOrders(ctx context.Context, in *struct {
 	Link string `header:"Link" doc:"rel=next: the page after this one."`
 	Body Orders
 }, error) {
-	found, err := order.List(ctx, a.Pool, order.Filter{
+	found, next, err := order.Page(ctx, a.Pool, order.Filter{
 		Status: order.Status(in.Status), Kind: order.Kind(in.Kind), Customer: in.Customer, After: in.After, Limit: in.Limit,
 	})
 	if err != nil {
@@ -55,8 +55,8 @@ func (a *API) listOrders(ctx context.Context, in *struct {
 		Link string `header:"Link" doc:"rel=next: the page after this one."`
 		Body Orders
 	}{Body: Orders{Orders: append([]order.Order{}, found...)}}
-	if n := len(found); n > 0 {
-		out.Body.Next, out.Link = in.next(ordersPath, n, found[n-1].ID, "status", in.Status, "kind", in.Kind, "customer", in.Customer)
+	if next > 0 {
+		out.Body.Next, out.Link = in.next(ordersPath, next, "status", in.Status, "kind", in.Kind, "customer", in.Customer)
 	}
 	return out, nil
 }

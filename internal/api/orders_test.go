@@ -239,3 +239,25 @@ func TestCancelledOrderTakesItsJobAlong(t *testing.T) {
 		t.Errorf("%d rows in audit_log, want 1: what was refused is no action", n)
 	}
 }
+
+func TestFilterThatNothingMatchesReadsNoMoreThanAWindow(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const window = order.ListWindow
+	s.exec(`insert into orders (number, kind) select n::text, case n when 1 then 'credit' else 'sale' end from generate_series(1, $1::int + 10) n`, window)
+	s.exec(`insert into river_job (id, kind, queue, args, state, max_attempts) overriding system value
+	        select n, case n when 1 then 'rare' else 'a' end, 'q', '{}', 'available', 1 from generate_series(1, $1::int + 10) n`, window)
+	type list struct {
+		Orders, Jobs []struct{ ID int64 }
+		Next         string
+	}
+	for path, cursor := range map[string]string{"/api/orders?kind=credit&limit=5": "/api/orders?after=11&kind=credit&limit=5", "/api/jobs?kind=rare&limit=5": "/api/jobs?after=11&kind=rare&limit=5"} {
+		first := must[list](s, s.get(path), http.StatusOK)
+		if len(first.Orders)+len(first.Jobs) != 0 || first.Next != cursor {
+			t.Fatalf("%s: %+v, want nothing and the next page %s", path, first, cursor)
+		}
+		if second := must[list](s, s.get(first.Next), http.StatusOK); len(second.Orders)+len(second.Jobs) != 1 || second.Next != "" {
+			t.Errorf("%s: %+v, want the one there is, and no next page", first.Next, second)
+		}
+	}
+}

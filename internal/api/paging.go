@@ -13,11 +13,8 @@ type Page struct {
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many at most."`
 }
 
-// next is the address of the page after one that ended with id, "" when it was the last.
-func (p Page) next(path string, found int, id int64, filters ...string) (address, link string) {
-	if found < p.Limit {
-		return "", ""
-	}
+// next is the address of the page after one that ended with id.
+func (p Page) next(path string, id int64, filters ...string) (address, link string) {
 	query := url.Values{"after": {strconv.FormatInt(id, 10)}, "limit": {strconv.Itoa(p.Limit)}}
 	for i := 0; i+1 < len(filters); i += 2 {
 		if filters[i+1] != "" {

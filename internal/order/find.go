@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -115,16 +116,9 @@ select /* order.List */ o.id, o.number, o.kind, o.status, coalesce(c.number, '')
 
 // List answers orders without their lines, those that were stored last first.
 func List(ctx context.Context, db postgres.DB, f Filter) ([]Order, error) {
-	limit, err := pageLimit(f.Limit)
-	switch {
-	case err != nil:
+	limit, err := f.check()
+	if err != nil || !storable(f.Customer) {
 		return nil, err
-	case f.Status != "" && !f.Status.known():
-		return nil, sayOf("status", ErrInvalid, "status %q is unknown; use placed, awaiting_stock, processed, rejected or cancelled", f.Status)
-	case f.Kind != "" && !f.Kind.known():
-		return nil, sayOf("kind", ErrInvalid, "kind %q is unknown; use sale, credit or adjustment", f.Kind)
-	case !storable(f.Customer):
-		return nil, nil
 	}
 	rows, err := db.Query(ctx, listSQL, string(f.Status), string(f.Kind), f.Customer, f.After, limit)
 	if err != nil {
@@ -135,6 +129,62 @@ func List(ctx context.Context, db postgres.DB, f Filter) ([]Order, error) {
 		return nil, fmt.Errorf("list orders: %w", err)
 	}
 	return orders, nil
+}
+
+// ListWindow is how many orders one page of Page looks at.
+const ListWindow = 20_000
+
+// The window is bounded before the filters are asked: a filter that nothing matches would read to the end.
+const listWindowSQL = `
+select /* order.Page */` + recentColumns + `
+  from (select id, number, kind, status, customer_id, country, currency, placed_at, enqueued, reason
+          from orders
+         where id < $4
+         order by id desc
+         limit $6) o
+ where ($1 = '' or o.status = $1)
+   and ($2 = '' or o.kind = $2)
+   and ($3 = '' or o.customer_id = (select known.id from customers known where known.number = $3))
+ order by o.id desc
+ limit $5`
+
+// Page is List among the ListWindow orders after f.After at most. next is the id to go on after, 0 when that
+// was all: a page may hold few orders, or none, and still have a next.
+func Page(ctx context.Context, db postgres.DB, f Filter) (found []Order, next int64, err error) {
+	if f.Limit, err = f.check(); err != nil || !storable(f.Customer) {
+		return nil, 0, err
+	}
+	if f.After <= 0 {
+		f.After = math.MaxInt64
+	}
+	var oldest, looked int64
+	batch := &pgx.Batch{}
+	batch.Queue(listWindowSQL, string(f.Status), string(f.Kind), f.Customer, f.After, f.Limit, ListWindow).Query(func(rows pgx.Rows) error {
+		found, err = pgx.CollectRows(rows, rowToOrder)
+		return err
+	})
+	batch.Queue(lookedAtSQL, f.After, ListWindow).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &looked) })
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, 0, fmt.Errorf("list orders: %w", err)
+	}
+	switch {
+	case len(found) == f.Limit:
+		next = found[f.Limit-1].ID
+	case looked == ListWindow:
+		next = oldest
+	}
+	return found, next, nil
+}
+
+// check refuses what no order can match and answers the number of orders asked for.
+func (f Filter) check() (limit int, err error) {
+	switch {
+	case f.Status != "" && !f.Status.known():
+		return 0, sayOf("status", ErrInvalid, "status %q is unknown; use placed, awaiting_stock, processed, rejected or cancelled", f.Status)
+	case f.Kind != "" && !f.Kind.known():
+		return 0, sayOf("kind", ErrInvalid, "kind %q is unknown; use sale, credit or adjustment", f.Kind)
+	}
+	return pageLimit(f.Limit)
 }
 
 // pageLimit is the number of rows asked for, or the default.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -53,42 +54,62 @@ type JobFilter struct {
 	Limit              int   // at most MaxJobs; 0: DefaultJobs
 }
 
-const selectJob = ` id, kind, queue, state::text, attempt, max_attempts, priority, args, created_at, scheduled_at,
-       attempted_at, finalized_at, coalesce(attempted_by, '{}'), coalesce(array_to_json(errors), '[]')
+const jobColumns = ` id, kind, queue, state::text, attempt, max_attempts, priority, args, created_at, scheduled_at,
+       attempted_at, finalized_at, coalesce(attempted_by, '{}'), coalesce(array_to_json(errors), '[]')`
+
+const selectJob = jobColumns + `
   from river_job`
 
-// By descending id and one filter at a time, the primary key or River's indexes lead to a page; a filter
-// that few jobs match reads on until it has found them.
+// jobsWindow is how many jobs one page looks at.
+const jobsWindow = 20_000
+
+// The window is bounded before the filters are asked: a filter that nothing matches would read to the end.
 const listJobsSQL = `
-select /* queue.ListJobs */` + selectJob + `
+select /* queue.ListJobs */` + jobColumns + `
+  from (select * from river_job where id < $4 order by id desc limit $6) as newest
  where ($1 = '' or kind = $1)
    and ($2 = '' or queue = $2)
    and ($3 = '' or state = $3::text::river_job_state)
-   and ($4::bigint = 0 or id < $4)
  order by id desc
  limit $5`
 
-// ListJobs answers jobs, the newest first. ErrInvalid: no job can be in that state, or the limit is out
-// of range.
-func ListJobs(ctx context.Context, db postgres.DB, f JobFilter) ([]Job, error) {
+const jobsLookedAtSQL = `
+select /* queue.ListJobs */ coalesce(min(id), 0), count(*)
+  from (select id from river_job where id < $1 order by id desc limit $2) looked_at`
+
+// ListJobs answers jobs, the newest first, among the 20,000 after f.After. next is the id to go on after, 0
+// when that was all: a page may hold few jobs, or none, and still have a next. ErrInvalid: no job can be in
+// that state, or the limit is out of range.
+func ListJobs(ctx context.Context, db postgres.DB, f JobFilter) (found []Job, next int64, err error) {
 	if f.State != "" && !slices.Contains(JobStates(), f.State) {
-		return nil, say(ErrInvalid, "state", "state %q is unknown; use %s", f.State, strings.Join(JobStates(), ", "))
+		return nil, 0, say(ErrInvalid, "state", "state %q is unknown; use %s", f.State, strings.Join(JobStates(), ", "))
 	}
 	if f.Limit < 0 || f.Limit > MaxJobs {
-		return nil, say(ErrInvalid, "limit", "limit %d is out of range; use 1 to %d", f.Limit, MaxJobs)
+		return nil, 0, say(ErrInvalid, "limit", "limit %d is out of range; use 1 to %d", f.Limit, MaxJobs)
 	}
 	if f.Limit == 0 {
 		f.Limit = DefaultJobs
 	}
-	rows, err := db.Query(ctx, listJobsSQL, f.Kind, f.Queue, f.State, f.After, f.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("list jobs: %w", err)
+	if f.After <= 0 {
+		f.After = math.MaxInt64
 	}
-	found, err := pgx.CollectRows(rows, rowToJob)
-	if err != nil {
-		return nil, fmt.Errorf("list jobs: %w", err)
+	var oldest, looked int64
+	batch := &pgx.Batch{}
+	batch.Queue(listJobsSQL, f.Kind, f.Queue, f.State, f.After, f.Limit, jobsWindow).Query(func(rows pgx.Rows) error {
+		found, err = pgx.CollectRows(rows, rowToJob)
+		return err
+	})
+	batch.Queue(jobsLookedAtSQL, f.After, jobsWindow).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &looked) })
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, 0, fmt.Errorf("list jobs: %w", err)
 	}
-	return found, nil
+	switch {
+	case len(found) == f.Limit:
+		next = found[f.Limit-1].ID
+	case looked == jobsWindow:
+		next = oldest
+	}
+	return found, next, nil
 }
 
 const getJobSQL = `
