@@ -21,6 +21,7 @@ import (
 // call is what is known of a request beside what it asks.
 type call struct {
 	id         string // X-Request-Id, theirs or ours
+	looks      bool   // GET or HEAD: it changes nothing
 	caller     Caller
 	bodySHA256 [32]byte
 }
@@ -42,7 +43,7 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 func (a *API) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
-		c := &call{id: r.Header.Get("X-Request-Id")}
+		c := &call{id: r.Header.Get("X-Request-Id"), looks: r.Method == http.MethodGet || r.Method == http.MethodHead}
 		if !requestID.MatchString(c.id) {
 			var random [12]byte
 			_, _ = rand.Read(random[:]) // never fails; see crypto/rand

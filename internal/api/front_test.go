@@ -114,6 +114,13 @@ func TestOnlyThisMachineNeedsNoKey(t *testing.T) {
 			s.refused(request("127.0.0.1", name, value), http.StatusForbidden, "header."+name, "proxy")
 		}
 	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Host = "shop.example"
+	w := httptest.NewRecorder()
+	service.ServeHTTP(w, r)
+	if w.Code != http.StatusForbidden || w.Header().Get("WWW-Authenticate") != "" || !strings.Contains(w.Body.String(), "api-keys create") {
+		t.Errorf("the page as shop.example: %d %v", w.Code, w.Header())
+	}
 	key := s.key("shop", api.ScopeRead)
 	if got := request("shop.example", append(key, "X-Forwarded-For", "203.0.113.7")...); got.status != http.StatusOK {
 		t.Errorf("with a key, through a proxy: %s", got.body)
@@ -224,6 +231,9 @@ func TestDatabaseThatIsGoneIs503(t *testing.T) {
 		if _, err := outside.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if got := s.get("/api/orders", key...); strings.Contains(got.body, "Idempotency-Key") {
+		t.Errorf("a request that changes nothing is told %s", got.body)
 	}
 	for _, got := range []answer{s.get("/api/orders", key...), s.post("/api/orders", sale, key...), s.get("/api/orders", "Authorization", "Bearer unknown")} {
 		s.refused(got, http.StatusServiceUnavailable, "")

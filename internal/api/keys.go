@@ -174,8 +174,9 @@ update /* api.Bootstrap */ api_keys
  where name = $1
    and revoked_at is null`
 
-// Bootstrap makes sure that the given key, from the environment of a container, is in use with every
-// scope, under the name bootstrap; another key of that name is revoked. ErrKeyInvalid: it is too short to
+// Bootstrap puts the given key, from the environment of a container, in use with every scope, under the name
+// bootstrap; another key of that name is revoked. One that is in use already, under whatever name, keeps the
+// scopes it has. ErrKeyInvalid: it is too short to
 // be safe, was revoked, or is no plain text.
 func Bootstrap(ctx context.Context, pool *pgxpool.Pool, secret string) error {
 	plain := !strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })

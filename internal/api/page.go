@@ -133,6 +133,10 @@ func (a *API) mayLook(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	callOf(r.Context()).caller = caller
+	if p != nil && p.Status == http.StatusForbidden { // no key would help who comes by another name
+		a.render(w, r, a.problemPage(p.Status, sentenceOf(p.Detail)))
+		return false
+	}
 	refused := ""
 	switch {
 	case p != nil && known != r:
@@ -189,13 +193,18 @@ func (a *API) renderError(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "5")
 		about, refresh = "The database does not answer in time. This page tries again.", 5
 	}
-	if about != "" {
-		about = strings.ToUpper(about[:1]) + about[1:]
-	}
-	v := a.problemPage(p.Status, about)
+	v := a.problemPage(p.Status, sentenceOf(about))
 	v.Refresh = refresh
 	if errors.Is(err, context.Canceled) {
 		v.Refresh = 0
 	}
 	a.render(w, r, v)
+}
+
+// sentenceOf makes a problem's detail begin as a sentence on a page does.
+func sentenceOf(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return strings.ToUpper(detail[:1]) + detail[1:]
 }

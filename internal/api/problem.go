@@ -102,14 +102,14 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 			p.Type = "urn:backoffice:problem:" + row.kind
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			p.Detail = "the request took too long and was given up; whether it was carried out is not known: repeat it with the same Idempotency-Key"
+			p.Detail = "the request took too long and was given up" + repeating(ctx, "; whether it was carried out is not known: repeat it with the same Idempotency-Key", "; repeat it later")
 		}
 	case locked(err):
 		p.Status, retryAfter = http.StatusServiceUnavailable, "1"
 		p.Type, p.Detail = "urn:backoffice:problem:busy", "others hold for long what this request is to change; nothing was done: repeat it later"
 	case unavailable(err):
 		p.Status, retryAfter = http.StatusServiceUnavailable, "1"
-		p.Type, p.Detail = "urn:backoffice:problem:database-unavailable", "the database does not answer; repeat the request later, with the same Idempotency-Key"
+		p.Type, p.Detail = "urn:backoffice:problem:database-unavailable", "the database does not answer; repeat the request later"+repeating(ctx, ", with the same Idempotency-Key", "")
 		a.Log.ErrorContext(ctx, "database not available", "request_id", callOf(ctx).id, "error", err)
 	case errors.Is(err, context.Canceled):
 		p.Status, p.Detail = statusGone, "the caller has left" // which nobody reads
@@ -125,6 +125,14 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 		return p
 	}
 	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfter}})
+}
+
+// repeating chooses what to say of repeating a request: one that only looks knows no Idempotency-Key.
+func repeating(ctx context.Context, changing, looking string) string {
+	if callOf(ctx).looks {
+		return looking
+	}
+	return changing
 }
 
 // statusGone is what the access log shows of a caller that left before the answer.
