@@ -25,6 +25,13 @@ import (
 // apiPool is enough for some thousand requests a second: each holds its connection for milliseconds.
 const apiPool = 16
 
+// What api does unless told otherwise, and dev does.
+const (
+	apiAddr      = "127.0.0.1:8080"
+	apiBody      = 1 << 20 // bytes
+	apiBatchBody = 2 << 20
+)
+
 // lookPool is for /readyz, the keys and the pages, which must not wait behind requests that wait for locks.
 const lookPool = 2
 
@@ -41,18 +48,14 @@ asks for one with scope read, as the password of any user.
   backoffice api-keys create shop --scope enqueue --scope read
   backoffice api --addr :8080
   curl -H 'Content-Type: application/json' -d '{"lines":[{"sku":"TIN","quantity":1,"unit_price":"3.20"}]}' 127.0.0.1:8080/api/orders`,
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "addr", EnvVars: []string{"BACKOFFICE_ADDR"}, Value: "127.0.0.1:8080",
+		Flags: append(apiKeyFlags(),
+			&cli.StringFlag{Name: "addr", EnvVars: []string{"BACKOFFICE_ADDR"}, Value: apiAddr,
 				Usage: "`ADDRESS` to listen on; another than this machine's own wants an API key"},
 			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"}, Value: apiPool,
 				Usage: "`CONNECTIONS` to Postgres at most, and 2 more for /readyz, keys and pages"},
-			&cli.StringFlag{Name: "api-key", EnvVars: []string{"BACKOFFICE_API_KEY"},
-				Usage: "`KEY` to put in use with every scope, for containers; give it in the environment, where ps does not show it"},
-			&cli.PathFlag{Name: "api-key-file", EnvVars: []string{"BACKOFFICE_API_KEY_FILE"},
-				Usage: "`FILE` that holds that key"},
-			&cli.Int64Flag{Name: "max-body-bytes", EnvVars: []string{"BACKOFFICE_MAX_BODY_BYTES"}, Value: 1 << 20,
+			&cli.Int64Flag{Name: "max-body-bytes", EnvVars: []string{"BACKOFFICE_MAX_BODY_BYTES"}, Value: apiBody,
 				Usage: "largest body of a request, in `BYTES`"},
-			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: 2 << 20,
+			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: apiBatchBody,
 				Usage: "largest body of a request with many orders, in `BYTES`"},
 			&cli.DurationFlag{Name: "read-timeout", EnvVars: []string{"BACKOFFICE_READ_TIMEOUT"}, Value: api.DefaultLimits.Read,
 				Usage: "how long a request may take to arrive"},
@@ -60,8 +63,18 @@ asks for one with scope read, as the password of any user.
 				Usage: "how long one request may be worked on"},
 			&cli.DurationFlag{Name: "stop-timeout", EnvVars: []string{"BACKOFFICE_STOP_TIMEOUT"}, Value: api.DefaultLimits.Stop,
 				Usage: "how long open requests may finish after a stop is asked"},
-		},
+		),
 		Action: runAPI,
+	}
+}
+
+// apiKeyFlags are read by apiKeyOf.
+func apiKeyFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "api-key", EnvVars: []string{"BACKOFFICE_API_KEY"},
+			Usage: "`KEY` to put in use with every scope, for containers; give it in the environment, where ps does not show it"},
+		&cli.PathFlag{Name: "api-key-file", EnvVars: []string{"BACKOFFICE_API_KEY_FILE"},
+			Usage: "`FILE` that holds that key"},
 	}
 }
 
@@ -137,27 +150,31 @@ func runAPI(c *cli.Context) error {
 	if err := requireSchema(c.Context, pool); err != nil {
 		return err
 	}
-	if settings.key != "" {
-		if err := api.Bootstrap(c.Context, pool, settings.key); err != nil {
-			return err
-		}
-	}
-	return serveAPI(c.Context, pool, look, settings, logger(c))
-}
-
-// serveAPI listens and serves until ctx ends.
-func serveAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
-	listener, err := telemetry.Listen(ctx, "--addr", s.addr)
+	listener, err := telemetry.Listen(c.Context, "--addr", settings.addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already once it was served
-	open := isLoopback(listener.Addr())
-	if !open {
-		if err := requireKey(ctx, pool, s.addr); err != nil {
-			return err
-		}
+	if err := admit(c.Context, pool, listener.Addr(), settings); err != nil {
+		return err
 	}
+	return serveAPI(c.Context, listener, pool, look, settings, logger(c))
+}
+
+// admit puts the given key in use, and refuses to let others call where nobody needs one.
+func admit(ctx context.Context, pool *pgxpool.Pool, addr net.Addr, s apiSettings) error {
+	if s.key != "" {
+		return api.Bootstrap(ctx, pool, s.key)
+	}
+	if isLoopback(addr) {
+		return nil
+	}
+	return requireKey(ctx, pool, s.addr)
+}
+
+// serveAPI serves on listener until ctx ends, after which it is closed.
+func serveAPI(ctx context.Context, listener net.Listener, pool, look *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
+	open := isLoopback(listener.Addr())
 	handler, err := newAPI(ctx, pool, look, s, open, log)
 	if err != nil {
 		return err

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"backoffice/internal/order"
 	"backoffice/internal/postgres"
@@ -29,21 +29,25 @@ const (
 func devCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "dev",
-		Usage: "Postgres, schema, sample orders and a worker in one command",
+		Usage: "Postgres, schema, sample orders, API and worker in one command",
 		Description: `Starts a Postgres of its own from the binaries installed on this machine, brings the
-schema up to date, fills an empty database with sample orders and works them. Other
-commands find it without DATABASE_URL. Data is kept between runs; Ctrl-C stops it all.
+schema up to date, fills an empty database with sample orders and works them, and serves
+the API and the status page. Other commands find it without DATABASE_URL. Data is kept
+between runs; Ctrl-C stops it all.
 
   backoffice dev
+  backoffice dev --addr 127.0.0.1:9000   the API and the status page there
   backoffice dev --pg-port 5433          also listen on 127.0.0.1:5433, with a password`,
-		Flags: []cli.Flag{
+		Flags: append(apiKeyFlags(),
+			&cli.StringFlag{Name: "addr", EnvVars: []string{"BACKOFFICE_ADDR"},
+				Usage: "`ADDRESS` of the API and the status page (default: " + apiAddr + ", or a free port when that one is taken)"},
 			&cli.PathFlag{Name: "pg-bin", EnvVars: []string{"BACKOFFICE_PG_BIN"},
 				Usage: "`DIR` of initdb and postgres (default: searched for)"},
 			&cli.IntFlag{Name: "pg-port", EnvVars: []string{"BACKOFFICE_PG_PORT"},
 				Usage: "also listen on this `PORT` of 127.0.0.1 (default: unix socket only)"},
 			&cli.BoolFlag{Name: "no-samples", EnvVars: []string{"BACKOFFICE_NO_SAMPLES"},
 				Usage: "leave an empty database empty"},
-		},
+		),
 		Action: runDev,
 	}
 }
@@ -55,11 +59,20 @@ func runDev(c *cli.Context) error {
 	if port := c.Int("pg-port"); port < 0 || port > 65535 {
 		return usagef("--pg-port %d is no port; choose one from 1 to 65535", port)
 	}
+	settings, err := devAPISettings(c)
+	if err != nil {
+		return err
+	}
 	dir, err := dataDir(c)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
+	listener, err := devListen(c)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // closed already once it was served
 	server, err := postgres.StartServer(c.Context, postgres.ServerOptions{
 		Dir: dir, BinDir: c.Path("pg-bin"), Port: c.Int("pg-port"), MaxConnections: 200, Durable: true,
 	})
@@ -75,7 +88,7 @@ func runDev(c *cli.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	d := &dev{c: c, server: server, dir: dir, begun: begun}
+	d := &dev{c: c, server: server, listener: listener, api: settings, dir: dir, begun: begun}
 	err = d.run(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
@@ -87,10 +100,12 @@ func runDev(c *cli.Context) error {
 
 // dev is one run of the command.
 type dev struct {
-	c      *cli.Context
-	server *postgres.Server
-	dir    string
-	begun  time.Time
+	c        *cli.Context
+	server   *postgres.Server
+	listener net.Listener // of the API
+	api      apiSettings
+	dir      string
+	begun    time.Time
 }
 
 func (d *dev) run(ctx context.Context) error {
@@ -106,9 +121,23 @@ func (d *dev) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := admit(ctx, pool, d.listener.Addr(), d.api); err != nil {
+		return err
+	}
 	if err := d.greet(placed); err != nil {
 		return err
 	}
+	both, running := errgroup.WithContext(ctx) // neither goes on without the other
+	both.Go(func() error { return d.serve(running) })
+	both.Go(func() error { return d.keepWorking(running) })
+	if err := both.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil // it was asked to end while it was still beginning
+}
+
+// keepWorking runs one worker after another until ctx ends.
+func (d *dev) keepWorking(ctx context.Context) error {
 	for {
 		err := d.work(ctx)
 		replaceable := errors.Is(err, queue.ErrDeclaredDead) || errors.Is(err, queue.ErrLifeUnproven)
@@ -141,7 +170,7 @@ func (d *dev) work(ctx context.Context) (failed error) {
 			pool.Close()
 		}
 	}()
-	process, err := newWorkerProcess(ctx, pool, settings, d.workerLog())
+	process, err := newWorkerProcess(ctx, pool, settings, d.log())
 	if err != nil {
 		return err
 	}
@@ -158,8 +187,8 @@ func (d *dev) work(ctx context.Context) (failed error) {
 	return err
 }
 
-// workerLog shows trouble only, unless the flags ask for more: the account is for a person.
-func (d *dev) workerLog() *slog.Logger {
+// log shows trouble only, unless the flags ask for more: the account is for a person.
+func (d *dev) log() *slog.Logger {
 	if d.c.IsSet("log-level") {
 		return logger(d.c)
 	}
@@ -196,46 +225,6 @@ func (d *dev) placeSamples(ctx context.Context, pool *pgxpool.Pool) (int, error)
 		return 0, fmt.Errorf("place sample orders: %w", err)
 	}
 	return sampleOrders, nil
-}
-
-// greet says where things are and what to type next.
-func (d *dev) greet(placed int) error {
-	me := invokedAs()
-	where := d.server.URL(postgres.Database)
-	extra := ""
-	if d.c.Int("pg-port") > 0 {
-		extra = fmt.Sprintf("\n             %s", d.server.TCPURL(postgres.Database))
-	}
-	samples := ""
-	if placed > 0 {
-		samples = fmt.Sprintf("\n  samples    %d orders of a small tea shop, being processed", placed)
-	}
-	return printf(d.c, `Backoffice is up, %.1f s after you asked.
-
-  database   %s%s
-  data       %s (kept; delete it to begin anew)
-  worker     queues orders and maintenance, and the timetable%s
-
-In another terminal:
-
-  %[6]s orders list                     what became of the orders
-  %[6]s orders show --number S-00001    the whole story of one
-  %[6]s products list --waiting         what is short
-  %[6]s products receive TIN 500        stock comes in, waiting orders go out
-  %[6]s inspect queues                  how the queues stand
-  psql '%[7]s'
-
-Ctrl-C stops it all.
-
-`, time.Since(d.begun).Seconds(), where, extra, d.dir, samples, me, where)
-}
-
-// invokedAs is what to type for the program that runs: go run leaves it in a directory of its own that is gone afterwards.
-func invokedAs() string {
-	if path, err := os.Executable(); err != nil || strings.Contains(path, "go-build") {
-		return "go run ./cmd/backoffice"
-	}
-	return os.Args[0]
 }
 
 const (

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,10 +31,19 @@ func devDir(t *testing.T) string {
 	return dir
 }
 
+// devProcess is a running dev.
+type devProcess struct {
+	*exec.Cmd
+	apiProcess        // which runs in it
+	said       string // so far
+}
+
+var siteLine = regexp.MustCompile(`(?m)^  status +(http://\S+)/ in a browser`)
+
 // startDev starts dev and returns once it has printed the given text.
-func startDev(t *testing.T, dir, text string) *exec.Cmd {
+func startDev(t *testing.T, dir, text string, args ...string) devProcess {
 	t.Helper()
-	program := process(t, "dev", "--data-dir", dir)
+	program := process(t, append([]string{"dev", "--data-dir", dir}, args...)...)
 	program.Env = append(program.Env, "PATH="+os.Getenv("PATH"), "BACKOFFICE_PG_BIN="+os.Getenv("BACKOFFICE_PG_BIN"))
 	stdout, err := program.StdoutPipe()
 	if err != nil {
@@ -50,7 +63,85 @@ func startDev(t *testing.T, dir, text string) *exec.Cmd {
 		t.Fatalf("dev did not say %q: %s %s", text, seen, stderr.String())
 	}
 	go io.Copy(io.Discard, stdout) //nolint:errcheck // ends with the program
-	return program
+	site := siteLine.FindStringSubmatch(seen)
+	if site == nil {
+		t.Fatalf("dev did not say where the status page is: %s", seen)
+	}
+	return devProcess{program, apiProcess{url: site[1]}, seen}
+}
+
+// fetch answers the body of a page that must be there.
+func (d devProcess) fetch(t *testing.T, path string) string {
+	t.Helper()
+	status, body, err := d.send(http.MethodGet, path, "")
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("GET %s: %d %s %v", path, status, body, err)
+	}
+	return body
+}
+
+func TestDevServesTheAPIAndTheStatusPage(t *testing.T) {
+	t.Parallel()
+	dev := startDev(t, devDir(t), "200 orders:", "--addr", "127.0.0.1:0")
+	contains(t, dev.fetch(t, "/"), "<title>", "Worker processes", "alive", "200")
+	dev.fetch(t, "/readyz")
+	status, placed, err := dev.send(http.MethodPost, "/api/orders", `{"number":"W-1","lines":[{"sku":"TEAPOT","quantity":1,"unit_price":"24.50"}]}`)
+	if err != nil || status != http.StatusAccepted {
+		t.Fatalf("place: %d %s %v", status, placed, err)
+	}
+	pgtest.Eventually(t, "the order is processed", func() (bool, error) {
+		return strings.Contains(dev.fetch(t, "/api/orders/201"), `"number":"W-1","kind":"sale","status":"processed"`), nil
+	})
+}
+
+func TestDevTakesAnotherPortForWantOfTheUsual(t *testing.T) {
+	t.Parallel()
+	if taken, err := net.Listen("tcp", apiAddr); err == nil { // else another program has it, which does as well
+		defer taken.Close()
+	}
+	dev := startDev(t, devDir(t), "In another terminal:", "--no-samples")
+	contains(t, dev.said, "another program has "+apiAddr, "--addr")
+	if strings.HasSuffix(dev.url, apiAddr) {
+		t.Errorf("the API is at %s, which is taken", dev.url)
+	}
+	dev.fetch(t, "/livez")
+}
+
+func TestDevRefusesAnAddressThatItCannotHave(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := devDir(t)
+	refused(t, backoffice(t, "dev", "--data-dir", dir, "--addr", taken.Addr().String()), exitFailed, "--addr", taken.Addr().String(), "in use")
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("a refused dev has made %v %v", made, err)
+	}
+	refused(t, backoffice(t, "dev", "--data-dir", dir, "--addr", "0.0.0.0:0"), exitFailed, "no API key yet", "BACKOFFICE_API_KEY")
+}
+
+func TestDevEndsWithEverythingItStarted(t *testing.T) {
+	t.Parallel()
+	dir := devDir(t)
+	dev := startDev(t, dir, "In another terminal:", "--addr", "127.0.0.1:0")
+	dev.fetch(t, "/livez") // over a connection that stays open
+	if err := dev.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Wait(); err != nil {
+		t.Errorf("dev ended with %v, want exit code 0: %s", err, dev.Stderr)
+	}
+	if _, _, err := dev.send(http.MethodGet, "/livez", ""); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("the API answers, or %v", err)
+	}
+	if url, running := postgres.RunningURL(dir); running {
+		t.Errorf("the server of %s runs on", url)
+	}
+	if _, err := os.Stat(dir + "/data/postmaster.pid"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the server did not stop in order: %v", err)
+	}
 }
 
 func TestDevShowsTheWholeInOneCommand(t *testing.T) {

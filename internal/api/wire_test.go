@@ -52,10 +52,11 @@ func (w *wire) exchange(method, text string, endsEarly bool) (answer, error) {
 		return answer{}, err
 	}
 	written := make(chan error, 1)
-	go func() { // the server may answer before it has read everything
-		_, err := io.WriteString(w.conn, text)
+	conn := w.conn // close forgets it
+	go func() {    // the server may answer before it has read everything
+		_, err := io.WriteString(conn, text)
 		if err == nil && endsEarly {
-			err = w.conn.(*net.TCPConn).CloseWrite()
+			err = conn.(*net.TCPConn).CloseWrite()
 		}
 		written <- err
 	}()
