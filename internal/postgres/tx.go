@@ -19,8 +19,14 @@ const txAttempts = 5
 // 40P01), the whole of work runs again, at most five times in all, so work must keep nothing from an
 // earlier run and touch nothing outside the transaction.
 func InTx(ctx context.Context, pool *pgxpool.Pool, work func(pgx.Tx) error) error {
+	return InTxBegunBy(ctx, pool, "begin", work)
+}
+
+// InTxBegunBy is InTx with another text in place of begin. Statements may follow in it, such as set local,
+// which cost no round trip of their own there.
+func InTxBegunBy(ctx context.Context, pool *pgxpool.Pool, begin string, work func(pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, pool, work)
+		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: begin}, work)
 		if err == nil || attempt == txAttempts || !abortedForOthers(err) {
 			return err
 		}
