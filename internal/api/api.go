@@ -51,6 +51,7 @@ type API struct {
 	kinds    map[string]kindChecker
 	document []byte
 	pages    *pages
+	placings placings
 	front    http.Handler
 	bodies   *semaphore.Weighted // bytes of the bodies that are at work
 }

@@ -16,3 +16,10 @@ func (a *API) HoldBodies(n int64) bool { return a.bodies.TryAcquire(n) }
 
 // MaxBodies is what all bodies together may have.
 const MaxBodies = maxBodies
+
+// Placing is how many committers are at work, and how many orders wait for one.
+func (a *API) Placing() (committing, waiting int) {
+	a.placings.mu.Lock()
+	defer a.placings.mu.Unlock()
+	return a.placings.committing, len(a.placings.waiting)
+}

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -34,88 +32,32 @@ type outcome struct {
 	body     any
 }
 
-const lockKeySQL = `
-select /* api.once */ pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'backoffice idempotency', $1::bigint, $2::text, $3::text), 0))`
-
-// A statement later than the lock: it sees what the lock's last holder has committed.
-const findAnswerSQL = `
-select /* api.once */ body_sha256, status, location, body
-  from idempotency_keys
- where api_key_id = $1
-   and route = $2
-   and key = $3`
-
-const keepAnswerSQL = `
-insert /* api.once */ into idempotency_keys (api_key_id, route, key, body_sha256, status, location, body)
-values ($1, $2, $3, $4, $5, $6, $7)`
-
 // once runs work in a transaction. With a key, the answer is kept in the same transaction, and a repeated
 // request answers it and does nothing; while the first is at work, the others are told so instead of made
 // to wait (errInFlight). Another body under the same key is errReused. A refused request keeps nothing.
 func (a *API) once(ctx context.Context, route, key string, work func(pgx.Tx) (outcome, error)) (*created, error) {
-	var answer *created
-	err := a.write(ctx, func(tx pgx.Tx) error {
-		answer = nil
-		if key == "" {
-			done, err := work(tx)
-			if err != nil {
-				return err
-			}
-			answer, err = done.encoded()
-			return err
-		}
-		c := callOf(ctx)
-		kept, err := findAnswer(ctx, tx, route, key)
-		if err != nil || kept != nil {
-			answer = kept
+	c := claimOf(ctx, key)
+	err := postgres.InTxBegunBy(ctx, a.Pool, beginByKey, func(tx pgx.Tx) error {
+		open, err := findAnswers(ctx, tx, route, []*claim{c})
+		if err != nil || len(open) == 0 {
 			return err
 		}
 		done, err := work(tx)
 		if err != nil {
 			return err
 		}
-		if answer, err = done.encoded(); err != nil {
+		if c.answer, err = done.encoded(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, keepAnswerSQL, c.caller.KeyID, route, key, c.bodySHA256[:], answer.Status, answer.Location, []byte(answer.Body))
-		if err != nil {
-			return fmt.Errorf("keep answer: %w", err)
-		}
-		return nil
+		return keepAnswers(ctx, tx, route, open)
 	})
-	return answer, err
-}
-
-// findAnswer takes the lock of a key and answers what is kept under it, nil when that is nothing.
-func findAnswer(ctx context.Context, tx pgx.Tx, route, key string) (*created, error) {
-	var (
-		locked bool
-		digest []byte
-		kept   = &created{Replayed: "true"}
-		c      = callOf(ctx)
-	)
-	batch := &pgx.Batch{}
-	batch.Queue(lockKeySQL, c.caller.KeyID, route, key).QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
-	batch.Queue(findAnswerSQL, c.caller.KeyID, route, key).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&digest, &kept.Status, &kept.Location, &kept.Body)
-		if errors.Is(err, pgx.ErrNoRows) {
-			kept = nil
-			return nil
-		}
-		return err
-	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("look for idempotency key: %w", err)
+	if err == nil {
+		err = c.refused
 	}
-	switch {
-	case kept != nil && !bytes.Equal(digest, c.bodySHA256[:]):
-		return nil, refuse(errReused, "header.Idempotency-Key", "Idempotency-Key %q was used for another body; send the first body again, or a new key", key)
-	case kept != nil:
-		return kept, nil
-	case !locked:
-		return nil, refuse(errInFlight, "header.Idempotency-Key", "a request with Idempotency-Key %q is at work at this moment; repeat this one in a second", key)
+	if err != nil {
+		return nil, err
 	}
-	return nil, nil
+	return c.answer, nil
 }
 
 func (o outcome) encoded() (*created, error) {

@@ -82,6 +82,8 @@ const (
 const (
 	ordersPath = "/api/orders"
 	batchPath  = "/api/orders/batch"
+
+	placeRoute = http.MethodPost + " " + ordersPath // in idempotency_keys
 )
 
 func orderPath(id int64) string { return ordersPath + "/" + strconv.FormatInt(id, 10) }
@@ -109,13 +111,7 @@ func (a *API) placeOrder(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return a.once(ctx, "POST "+ordersPath, in.Key, func(tx pgx.Tx) (outcome, error) {
-		placed, err := order.Place(ctx, tx, a.Jobs, draft)
-		if err != nil {
-			return outcome{}, inside("body.", err)
-		}
-		return outcome{http.StatusAccepted, orderPath(placed[0].ID), placed[0]}, nil
-	})
+	return a.place(ctx, in.Key, draft)
 }
 
 func (a *API) placeOrders(ctx context.Context, in *struct {
