@@ -21,6 +21,7 @@ var scenarios = []Scenario{
 	ordersScenario,
 	ordersFileScenario,
 	latencyScenario,
+	apiScenario,
 	scaleScenario,
 	idleScenario,
 	backlogScenario,
