@@ -63,6 +63,8 @@ asks for one with scope read, as the password of any user.
 				Usage: "how long one request may be worked on"},
 			&cli.DurationFlag{Name: "stop-timeout", EnvVars: []string{"BACKOFFICE_STOP_TIMEOUT"}, Value: api.DefaultLimits.Stop,
 				Usage: "how long open requests may finish after a stop is asked"},
+			&cli.StringFlag{Name: "profile", EnvVars: []string{"BACKOFFICE_PROFILE"},
+				Usage: "write cpu.pprof and allocs.pprof of the whole run into this `FOLDER`, which must exist"},
 		),
 		Action: runAPI,
 	}
@@ -132,7 +134,7 @@ func apiKeyOf(c *cli.Context) (string, error) {
 	return key, nil
 }
 
-func runAPI(c *cli.Context) error {
+func runAPI(c *cli.Context) (failed error) {
 	settings, err := apiSettingsOf(c)
 	if err != nil {
 		return err
@@ -158,6 +160,11 @@ func runAPI(c *cli.Context) error {
 	if err := admit(c.Context, pool, listener.Addr(), settings); err != nil {
 		return err
 	}
+	stopProfiles, err := startProfiles(c.String("profile"))
+	if err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, stopProfiles()) }()
 	return serveAPI(c.Context, listener, pool, look, settings, logger(c))
 }
 
