@@ -57,6 +57,23 @@ update /* queue.InJobTx */ river_job
 // An error of work, or a context that ends, rolls back and is returned for River to retry. When the
 // attempt is no longer ours the answer wraps ErrAttemptLost and work was not called.
 func InJobTx(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, work func(pgx.Tx) (Outcome, error)) error {
+	var outcome Outcome
+	err := InAttemptTx(ctx, pool, job, func(tx pgx.Tx) (err error) {
+		if outcome, err = work(tx); err != nil {
+			return err
+		}
+		return finish(ctx, tx, job, outcome)
+	})
+	if err == nil {
+		noteOutcome(ctx, outcome)
+	}
+	return err
+}
+
+// InAttemptTx runs work in a transaction that commits only if this attempt of the job is still ours, and
+// leaves the job running: for the parts of long work, whose last one is InJobTx's. Its errors are those of
+// InJobTx.
+func InAttemptTx(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, work func(pgx.Tx) error) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		return stopped(ctx, fmt.Errorf("begin for job %d: %w", job.ID, err))
@@ -65,17 +82,12 @@ func InJobTx(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, wor
 	if err := fence(ctx, tx, job); err != nil {
 		return stopped(ctx, err)
 	}
-	outcome, err := work(tx)
-	if err != nil {
-		return stopped(ctx, err)
-	}
-	if err := finish(ctx, tx, job, outcome); err != nil {
+	if err := work(tx); err != nil {
 		return stopped(ctx, err)
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return stopped(ctx, fmt.Errorf("commit job %d: %w", job.ID, err))
 	}
-	noteOutcome(ctx, outcome)
 	return nil
 }
 
