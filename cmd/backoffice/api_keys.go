@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
 
@@ -39,7 +40,13 @@ func apiKeysCreateCommand() *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			return withPool(c, func(pool *pgxpool.Pool) error {
-				secret, key, err := api.CreateKey(c.Context, pool, c.Args().First(), convert[api.Scope](c.StringSlice("scope")))
+				var secret string
+				var key api.Key
+				name := c.Args().First()
+				err := operate(c, pool, "create_api_key", "key "+name, strings.Join(c.StringSlice("scope"), ", "), func(tx pgx.Tx) (err error) {
+					secret, key, err = api.CreateKey(c.Context, tx, name, convert[api.Scope](c.StringSlice("scope")))
+					return err
+				})
 				if err != nil {
 					return err
 				}
@@ -92,7 +99,12 @@ func apiKeysRevokeCommand() *cli.Command {
 		Description: "  backoffice api-keys revoke shop",
 		Action: func(c *cli.Context) error {
 			return withPool(c, func(pool *pgxpool.Pool) error {
-				key, err := api.RevokeKey(c.Context, pool, c.Args().First())
+				var key api.Key
+				name := c.Args().First()
+				err := operate(c, pool, "revoke_api_key", "key "+name, "", func(tx pgx.Tx) (err error) {
+					key, err = api.RevokeKey(c.Context, tx, name)
+					return err
+				})
 				if err != nil {
 					return err
 				}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"backoffice/internal/order"
-	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
 )
 
@@ -88,7 +88,7 @@ func cancelOrder(c *cli.Context, pool *pgxpool.Pool, id int64) error {
 		return err
 	}
 	var cancelled order.Order
-	err = postgres.InTx(c.Context, pool, func(tx pgx.Tx) (err error) {
+	err = operate(c, pool, "cancel_order", fmt.Sprintf("order %d", id), c.String("reason"), func(tx pgx.Tx) (err error) {
 		cancelled, err = order.Cancel(c.Context, tx, client, id, c.String("reason"), time.Now())
 		return err
 	})

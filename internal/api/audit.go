@@ -2,14 +2,11 @@ package api
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
-)
 
-const auditSQL = `
-insert /* api.audit */ into audit_log (actor, api_key_id, action, target, reason, request_id)
-values ($1, nullif($2::bigint, 0), $3, $4, nullif($5, ''), $6)`
+	"backoffice/internal/audit"
+)
 
 // operate runs what an operator asked for, and writes down who did what to what in the same transaction.
 func (a *API) operate(ctx context.Context, action, target, reason string, work func(pgx.Tx) error) error {
@@ -18,9 +15,8 @@ func (a *API) operate(ctx context.Context, action, target, reason string, work f
 		if err := work(tx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, auditSQL, c.caller.Actor(), c.caller.KeyID, action, target, reason, c.id); err != nil {
-			return fmt.Errorf("write down %s of %s: %w", action, target, err)
-		}
-		return nil
+		return audit.Record(ctx, tx, audit.Act{
+			Actor: c.caller.Actor(), APIKeyID: c.caller.KeyID, Action: action, Target: target, Reason: reason, RequestID: c.id,
+		})
 	})
 }
