@@ -261,3 +261,23 @@ func TestFilterThatNothingMatchesReadsNoMoreThanAWindow(t *testing.T) {
 		}
 	}
 }
+
+func TestCustomerOfLongAgoIsFoundOnTheFirstPage(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`with known as (insert into customers (number) values ('17850') returning id) insert into orders (number, kind, customer_id) select kind, kind, id from known, unnest('{credit,sale}'::text[]) kind`)
+	s.exec(`insert into orders (number) select n::text from generate_series(1, $1::int + 10) n`, order.ListWindow)
+	type list struct {
+		Orders []struct{ Number string }
+		Next   string
+	}
+	for path, want := range map[string]string{
+		"/api/orders?customer=17850":             "[{sale} {credit}]",
+		"/api/orders?customer=17850&kind=credit": "[{credit}]",
+		"/api/orders?customer=17851":             "[]",
+	} {
+		if page := must[list](s, s.get(path), http.StatusOK); fmt.Sprint(page.Orders) != want || page.Next != "" {
+			t.Errorf("%s: %v, next %q; want %s and no next page", path, page.Orders, page.Next, want)
+		}
+	}
+}

@@ -139,17 +139,39 @@ const listWindowSQL = `
 select /* order.Page */` + recentColumns + `
   from (select id, number, kind, status, customer_id, country, currency, placed_at, enqueued, reason
           from orders
-         where id < $4
+         where id < $3
          order by id desc
-         limit $6) o
+         limit $5) o
  where ($1 = '' or o.status = $1)
    and ($2 = '' or o.kind = $2)
-   and ($3 = '' or o.customer_id = (select known.id from customers known where known.number = $3))
  order by o.id desc
- limit $5`
+ limit $4`
 
-// Page is List among the ListWindow orders after f.After at most. next is the id to go on after, 0 when that
-// was all: a page may hold few orders, or none, and still have a next.
+// A customer's orders have an index of their own, so the window holds nothing but them.
+const customerWindowSQL = `
+select /* order.Page */` + recentColumns + `
+  from (select id, number, kind, status, customer_id, country, currency, placed_at, enqueued, reason
+          from orders
+         where customer_id = (select known.id from customers known where known.number = $6)
+           and id < $3
+         order by id desc
+         limit $5) o
+ where ($1 = '' or o.status = $1)
+   and ($2 = '' or o.kind = $2)
+ order by o.id desc
+ limit $4`
+
+const customerLookedAtSQL = `
+select /* order.Page */ coalesce(min(id), 0), count(*)
+  from (select id
+          from orders
+         where customer_id = (select known.id from customers known where known.number = $3)
+           and id < $1
+         order by id desc
+         limit $2) looked_at`
+
+// Page is List among the ListWindow orders after f.After at most, those of the customer if one is given. next
+// is the id to go on after, 0 when that was all: a page may hold few orders, or none, and still have a next.
 func Page(ctx context.Context, db postgres.DB, f Filter) (found []Order, next int64, err error) {
 	if f.Limit, err = f.check(); err != nil || !storable(f.Customer) {
 		return nil, 0, err
@@ -157,13 +179,20 @@ func Page(ctx context.Context, db postgres.DB, f Filter) (found []Order, next in
 	if f.After <= 0 {
 		f.After = math.MaxInt64
 	}
+	window, looking := listWindowSQL, lookedAtSQL
+	windowArgs := []any{string(f.Status), string(f.Kind), f.After, f.Limit, ListWindow}
+	lookingArgs := []any{f.After, ListWindow}
+	if f.Customer != "" {
+		window, looking = customerWindowSQL, customerLookedAtSQL
+		windowArgs, lookingArgs = append(windowArgs, f.Customer), append(lookingArgs, f.Customer)
+	}
 	var oldest, looked int64
 	batch := &pgx.Batch{}
-	batch.Queue(listWindowSQL, string(f.Status), string(f.Kind), f.Customer, f.After, f.Limit, ListWindow).Query(func(rows pgx.Rows) error {
+	batch.Queue(window, windowArgs...).Query(func(rows pgx.Rows) error {
 		found, err = pgx.CollectRows(rows, rowToOrder)
 		return err
 	})
-	batch.Queue(lookedAtSQL, f.After, ListWindow).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &looked) })
+	batch.Queue(looking, lookingArgs...).QueryRow(func(row pgx.Row) error { return row.Scan(&oldest, &looked) })
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, 0, fmt.Errorf("list orders: %w", err)
 	}
