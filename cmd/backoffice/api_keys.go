@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"backoffice/internal/api"
+	"backoffice/internal/audit"
 )
 
 func apiKeysCommand() *cli.Command {
@@ -43,7 +44,7 @@ func apiKeysCreateCommand() *cli.Command {
 				var secret string
 				var key api.Key
 				name := c.Args().First()
-				err := operate(c, pool, "create_api_key", "key "+name, strings.Join(c.StringSlice("scope"), ", "), func(tx pgx.Tx) (err error) {
+				err := operate(c, pool, &audit.Action{Action: "create_api_key", Target: "key " + name, Reason: strings.Join(c.StringSlice("scope"), ", ")}, func(tx pgx.Tx) (err error) {
 					secret, key, err = api.CreateKey(c.Context, tx, name, convert[api.Scope](c.StringSlice("scope")))
 					return err
 				})
@@ -101,7 +102,7 @@ func apiKeysRevokeCommand() *cli.Command {
 			return withPool(c, func(pool *pgxpool.Pool) error {
 				var key api.Key
 				name := c.Args().First()
-				err := operate(c, pool, "revoke_api_key", "key "+name, "", func(tx pgx.Tx) (err error) {
+				err := operate(c, pool, &audit.Action{Action: "revoke_api_key", Target: "key " + name}, func(tx pgx.Tx) (err error) {
 					key, err = api.RevokeKey(c.Context, tx, name)
 					return err
 				})

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/urfave/cli/v2"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
 )
@@ -136,7 +137,7 @@ processes died is forgotten.
 }
 
 func retryJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
-	err := operate(c, pool, "retry_job", fmt.Sprintf("job %d", id), "", func(tx pgx.Tx) error {
+	err := operate(c, pool, &audit.Action{Action: "retry_job", Target: fmt.Sprintf("job %d", id)}, func(tx pgx.Tx) error {
 		_, err := queue.RetryJob(c.Context, tx, client, id)
 		return err
 	})
@@ -160,7 +161,7 @@ order that is not final is refused: see backoffice orders cancel, which ends bot
 }
 
 func cancelJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
-	err := operate(c, pool, "cancel_job", fmt.Sprintf("job %d", id), "", func(tx pgx.Tx) error {
+	err := operate(c, pool, &audit.Action{Action: "cancel_job", Target: fmt.Sprintf("job %d", id)}, func(tx pgx.Tx) error {
 		open, err := order.OpenOrderOf(c.Context, tx, id)
 		if err != nil {
 			return err

@@ -13,13 +13,15 @@ import (
 	"backoffice/internal/postgres"
 )
 
-// operate runs what an operator typed, and writes down who did what to what in the same transaction.
-func operate(c *cli.Context, pool *pgxpool.Pool, action, target, reason string, work func(pgx.Tx) error) error {
+// operate runs what an operator typed, and writes down who did what to what in the same transaction. Work may
+// add a reason.
+func operate(c *cli.Context, pool *pgxpool.Pool, action *audit.Action, work func(pgx.Tx) error) error {
 	return postgres.InTx(c.Context, pool, func(tx pgx.Tx) error {
 		if err := work(tx); err != nil {
 			return err
 		}
-		return audit.Record(c.Context, tx, audit.Act{Actor: operator(), Action: action, Target: target, Reason: reason})
+		action.Actor = operator()
+		return audit.Write(c.Context, tx, *action)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
 )
@@ -88,7 +89,7 @@ func cancelOrder(c *cli.Context, pool *pgxpool.Pool, id int64) error {
 		return err
 	}
 	var cancelled order.Order
-	err = operate(c, pool, "cancel_order", fmt.Sprintf("order %d", id), c.String("reason"), func(tx pgx.Tx) (err error) {
+	err = operate(c, pool, &audit.Action{Action: "cancel_order", Target: fmt.Sprintf("order %d", id), Reason: c.String("reason")}, func(tx pgx.Tx) (err error) {
 		cancelled, err = order.Cancel(c.Context, tx, client, id, c.String("reason"), time.Now())
 		return err
 	})

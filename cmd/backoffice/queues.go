@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/queue"
 )
 
@@ -79,7 +80,8 @@ func queueChangeCommand(verb, done string, change func(context.Context, pgx.Tx, 
 				return usagef("queues %s wants the NAME of a queue; see backoffice queues list", verb)
 			}
 			return withClient(c, func(pool *pgxpool.Pool, client *queue.Client) error {
-				err := operate(c, pool, verb+"_queue", "queue "+name, c.String("reason"), func(tx pgx.Tx) error {
+				action := &audit.Action{Action: verb + "_queue", Target: "queue " + name, Reason: c.String("reason")}
+				err := operate(c, pool, action, func(tx pgx.Tx) error {
 					return change(c.Context, tx, client, name)
 				})
 				if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/queue"
 )
 
@@ -19,7 +20,7 @@ type jobContent struct {
 	OrderID  int64  // the order that its args name; 0: none
 	Timeline []queue.Event
 	Process  string // the worker process of the latest attempt
-	Actions  []action
+	Actions  []audit.Action
 }
 
 func contentOf(job queue.Job) jobContent {
@@ -59,7 +60,7 @@ func (a *API) jobPage(r *http.Request) (view, error) {
 			return err
 		}
 		c = contentOf(job)
-		c.Actions, err = listActions(r.Context(), tx, fmt.Sprintf("job %d", id))
+		c.Actions, err = audit.List(r.Context(), tx, audit.Filter{Target: fmt.Sprintf("job %d", id), Limit: shownActions})
 		return err
 	})
 	if errors.Is(err, queue.ErrNotFound) {

@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
@@ -32,7 +32,7 @@ type orderContent struct {
 	Amount    decimal.Decimal
 	Jobs      []jobContent // the latest first
 	MoreJobs  int
-	Actions   []action
+	Actions   []audit.Action
 }
 
 func (a *API) orderPage(r *http.Request) (view, error) {
@@ -82,7 +82,7 @@ func readOrder(ctx context.Context, db postgres.DB, id int64) (orderContent, err
 		}
 		c.Jobs = append(c.Jobs, contentOf(job))
 	}
-	c.Actions, err = listActions(ctx, db, fmt.Sprintf("order %d", id))
+	c.Actions, err = audit.List(ctx, db, audit.Filter{Target: fmt.Sprintf("order %d", id), Limit: shownActions})
 	return c, err
 }
 
@@ -90,34 +90,6 @@ func readOrder(ctx context.Context, db postgres.DB, id int64) (orderContent, err
 func pathID(r *http.Request) (int64, bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	return id, err == nil && id > 0
-}
-
-// action is something an operator did.
-type action struct {
-	At     time.Time
-	Actor  string
-	Action string
-	Reason string
-}
-
-const listActionsSQL = `
-select /* api.listActions */ at, actor, action, coalesce(reason, '')
-  from audit_log
- where target = $1
- order by id desc
- limit 50`
-
-// listActions answers what operators did to a target ("order 41") through this API, the latest first.
-func listActions(ctx context.Context, db postgres.DB, target string) ([]action, error) {
-	rows, err := db.Query(ctx, listActionsSQL, target)
-	if err != nil {
-		return nil, fmt.Errorf("list actions on %s: %w", target, err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[action])
-	if err != nil {
-		return nil, fmt.Errorf("list actions on %s: %w", target, err)
-	}
-	return found, nil
 }
 
 // ordersContent is a page of orders.

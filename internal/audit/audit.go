@@ -12,8 +12,8 @@ import (
 	"backoffice/internal/postgres"
 )
 
-// Act is one thing that an operator did.
-type Act struct {
+// Action is one thing that an operator did.
+type Action struct {
 	ID        int64     `json:"id"`
 	At        time.Time `json:"at"`
 	Actor     string    `json:"actor"`                // key NAME, local, or cli USER@HOST
@@ -24,19 +24,19 @@ type Act struct {
 	RequestID string    `json:"request_id,omitempty"` // stands in the API's access log, too
 }
 
-const recordSQL = `
-insert /* audit.Record */ into audit_log (actor, api_key_id, action, target, reason, request_id)
+const writeSQL = `
+insert /* audit.Write */ into audit_log (actor, api_key_id, action, target, reason, request_id)
 values ($1, nullif($2::bigint, 0), $3, $4, nullif($5, ''), nullif($6, ''))`
 
-// Record writes down an act in the transaction that performs it. ID and At are the database's.
-func Record(ctx context.Context, tx pgx.Tx, act Act) error {
-	if _, err := tx.Exec(ctx, recordSQL, act.Actor, act.APIKeyID, act.Action, act.Target, act.Reason, act.RequestID); err != nil {
-		return fmt.Errorf("write down %s of %s: %w", act.Action, act.Target, err)
+// Write writes down an action in the transaction that performs it. ID and At are the database's.
+func Write(ctx context.Context, tx pgx.Tx, a Action) error {
+	if _, err := tx.Exec(ctx, writeSQL, a.Actor, a.APIKeyID, a.Action, a.Target, a.Reason, a.RequestID); err != nil {
+		return fmt.Errorf("write down %s of %s: %w", a.Action, a.Target, err)
 	}
 	return nil
 }
 
-// Filter says which acts to list.
+// Filter says which actions to list.
 type Filter struct {
 	Target string // all of them if empty
 	After  int64  // the page after the one that ended with this id; 0: from the newest
@@ -51,18 +51,18 @@ select /* audit.List */ id, at, actor, coalesce(api_key_id, 0), action, target, 
  order by id desc
  limit $3`
 
-// List answers acts, the newest first.
-func List(ctx context.Context, db postgres.DB, f Filter) ([]Act, error) {
+// List answers actions, the newest first.
+func List(ctx context.Context, db postgres.DB, f Filter) ([]Action, error) {
 	rows, err := db.Query(ctx, listSQL, f.Target, f.After, f.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list acts of operators: %w", err)
+		return nil, fmt.Errorf("list actions of operators: %w", err)
 	}
-	acts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Act])
+	actions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Action])
 	if err != nil {
-		return nil, fmt.Errorf("list acts of operators: %w", err)
+		return nil, fmt.Errorf("list actions of operators: %w", err)
 	}
-	for i := range acts {
-		acts[i].At = acts[i].At.UTC()
+	for i := range actions {
+		actions[i].At = actions[i].At.UTC()
 	}
-	return acts, nil
+	return actions, nil
 }
