@@ -192,13 +192,23 @@ select orders.id, orders.number, orders.kind, orders.status, orders.reason, orde
 comment on view inspect.orders is 'One row per order: status and reason, amount, newest job, effects, and what it waits for.';
 
 create view inspect.schedules as
-select schedule.name, schedule.kind, schedule.spec, schedule.timezone, schedule.next_run_at,
+select schedule.name, schedule.kind, schedule.spec, schedule.timezone,
+       case when schedule.paused_at is null then schedule.next_run_at end as next_run_at,
        date_trunc('second', case when schedule.paused_at is null and schedule.next_run_at < now()
                                  then now() - schedule.next_run_at end) as overdue,
        latest.tick_at as last_tick_at, latest.outcome as last_outcome,
        latest.job_id as last_job_id,
        (select job.state from river_job job where job.id = latest.job_id) as last_job_state, -- null: deleted after its retention
-       schedule.paused_at, schedule.catch_up, schedule.args, schedule.built_in
+       (select count(*)
+          from (select
+                  from schedule_runs ran
+                 where ran.schedule = schedule.name
+                   and ran.outcome = 'skipped'
+                   and ran.job_id is null
+                   and ran.tick_at > now() - interval '7 days'
+                 limit 1000) first)::integer as missed, -- of the last 7 days, and not caught up; 1000 is 1000 or more
+       schedule.paused_at, schedule.last_error, schedule.last_error_at,
+       schedule.catch_up, extract(epoch from schedule.jitter)::integer as jitter_seconds, schedule.args, schedule.built_in
   from schedules schedule
   left join lateral (
        select ran.tick_at, ran.outcome, ran.job_id
@@ -208,7 +218,7 @@ select schedule.name, schedule.kind, schedule.spec, schedule.timezone, schedule.
         limit 1) latest on true
  order by schedule.name;
 
-comment on view inspect.schedules is 'The timetable: when each schedule runs next, and what became of its last tick.';
+comment on view inspect.schedules is 'The timetable: when each schedule runs next, what became of its last tick, what it missed, and why it cannot run.';
 
 -- A process holds an advisory lock for as long as one connection of its own lives; pg_locks shows the
 -- key as two halves of 32 bits. Who beats is well; who does not is judged by the lock: still held, the

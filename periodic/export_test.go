@@ -1,4 +1,23 @@
 package periodic
 
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
 // SyncAt is Sync at a test's instant.
-var SyncAt = syncAt
+func SyncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, now time.Time) error {
+	return syncAt(ctx, pool, entries, &now)
+}
+
+// What bounds are there, for tests that go beyond them.
+const (
+	MostPerClaim = mostPerClaim
+	MostMissed   = mostMissed
+	RetryBroken  = retryBroken
+)
+
+// Postponed is when the job of a tick starts.
+var Postponed = postponed

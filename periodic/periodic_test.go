@@ -1,10 +1,11 @@
 package periodic_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,9 +29,68 @@ func (tickArgs) Validate() error              { return nil }
 func (tickArgs) Contract() jobs.Contract      { return jobs.Contract{Kind: "tick"} }
 func (tickArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{} }
 
-// decode knows tickArgs only.
-func decode(_ string, args []byte) (river.JobArgs, error) {
-	return tickArgs{}, json.Unmarshal(args, &tickArgs{})
+// loneArgs is a kind of which one unfinished job keeps others out.
+type loneArgs struct{}
+
+func (loneArgs) Kind() string            { return "lone" }
+func (loneArgs) Validate() error         { return nil }
+func (loneArgs) Contract() jobs.Contract { return jobs.Contract{Kind: "lone"} }
+func (loneArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{UniqueOpts: jobs.ReconcileOrdersArgs{}.InsertOpts().UniqueOpts}
+}
+
+// dayArgs is a kind whose args depend on the tick.
+type dayArgs struct {
+	Day string `json:"day,omitempty"`
+}
+
+func (dayArgs) Kind() string                 { return "day" }
+func (dayArgs) Contract() jobs.Contract      { return jobs.Contract{Kind: "day"} }
+func (dayArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{} }
+func (a dayArgs) Validate() error {
+	if a.Day == "a bad one" {
+		return errors.New("a bad day")
+	}
+	return nil
+}
+
+func (a dayArgs) At(tick time.Time) (jobs.Args, error) {
+	switch a.Day {
+	case "never":
+		return nil, errors.New("no day")
+	case "bad":
+		return dayArgs{Day: "a bad one"}, nil
+	}
+	return dayArgs{Day: tick.UTC().Format(time.RFC3339)}, nil
+}
+
+// decode knows the kinds of these tests.
+func decode(kind string, args []byte) (river.JobArgs, error) {
+	switch kind {
+	case "tick":
+		return jobs.Decode[tickArgs](args)
+	case "lone":
+		return jobs.Decode[loneArgs](args)
+	case "day":
+		return jobs.Decode[dayArgs](args)
+	}
+	return nil, fmt.Errorf("kind %q is unknown", kind)
+}
+
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
 }
 
 func newDispatcher(t *testing.T, pool *pgxpool.Pool, now time.Time) *periodic.Dispatcher {
@@ -91,6 +151,8 @@ func TestDispatchRunsDueTicksByCatchUpPolicy(t *testing.T) {
 			[]run{{"12:00:30", "enqueued", true}, {"12:01:00", "enqueued", true}, {"12:01:30", "enqueued", true}}},
 		{"the latest missed tick runs", periodic.CatchUpLatest, 95 * time.Second,
 			[]run{{"12:00:30", "skipped", false}, {"12:01:00", "skipped", false}, {"12:01:30", "enqueued", true}}},
+		{"of missed ticks none runs, but the one that is on time", periodic.CatchUpSkip, 95 * time.Second,
+			[]run{{"12:00:30", "skipped", false}, {"12:01:00", "skipped", false}, {"12:01:30", "enqueued", true}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,27 +200,6 @@ func TestManyDispatchersRunEachTickOnce(t *testing.T) {
 	}
 }
 
-func TestBrokenScheduleHoldsUpNoOther(t *testing.T) {
-	t.Parallel()
-	pool := pgtest.Pool(t)
-	sync1(t, pool, pgtest.Noon, periodic.Entry{Name: "sound", Args: tickArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpLatest})
-	if _, err := pool.Exec(t.Context(), `insert into schedules (name, kind, spec, next_run_at) values ('broken', 'tick', 'now and then', $1)`, pgtest.Noon); err != nil {
-		t.Fatal(err)
-	}
-	var logged bytes.Buffer
-	dispatcher := newDispatcher(t, pool, pgtest.Noon.Add(time.Minute))
-	dispatcher.Log = slog.New(slog.NewTextHandler(&logged, nil))
-	if _, err := dispatcher.Dispatch(t.Context()); err != nil {
-		t.Fatalf("Dispatch: %v", err)
-	}
-	if runs := ledger(t, pool); len(runs) != 2 {
-		t.Errorf("ledger = %v, want both ticks of the sound schedule", runs)
-	}
-	if !strings.Contains(logged.String(), "schedule=broken") {
-		t.Errorf("the log does not name the broken schedule: %s", logged.String())
-	}
-}
-
 func TestPausedScheduleRunsNoTick(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
@@ -196,29 +237,5 @@ func TestSyncMovesNoTickOfAnUnchangedSchedule(t *testing.T) {
 	sync1(t, pool, pgtest.Noon.Add(time.Hour), entry)
 	if want := pgtest.Noon.Add(time.Hour + time.Minute); !next().Equal(want) {
 		t.Errorf("after a change of spec the next tick is %s, want %s", next(), want)
-	}
-}
-
-func TestParseSpecRefusesWhatItDoesNotKnow(t *testing.T) {
-	t.Parallel()
-	for _, spec := range []string{"", "30s", "every", "every ", "every day", "every 0s", "every 500ms", "every -1m", "*/5 * * * *"} {
-		if schedule, err := periodic.ParseSpec(spec); err == nil {
-			t.Errorf("%q was read as %v", spec, schedule)
-		}
-	}
-}
-
-func TestBuiltInTimetableFitsRiver(t *testing.T) {
-	t.Parallel()
-	for _, entry := range periodic.BuiltIn() {
-		schedule, err := periodic.ParseSpec(entry.Spec)
-		if err != nil {
-			t.Errorf("%s: %v", entry.Name, err)
-			continue
-		}
-		if err := entry.Args.Contract().Check(); err != nil {
-			t.Errorf("%s: %v", entry.Name, err)
-		}
-		river.NewPeriodicJob(schedule, func() (river.JobArgs, *river.InsertOpts) { return entry.Args, nil }, nil)
 	}
 }

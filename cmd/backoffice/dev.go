@@ -154,7 +154,7 @@ func (d *dev) keepWorking(ctx context.Context) error {
 func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
-		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3,
+		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3, timezone: "UTC",
 	}
 	var err error
 	if settings.queues, err = parseQueues(nil); err != nil {

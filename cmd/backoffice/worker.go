@@ -14,6 +14,7 @@ import (
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
 	"backoffice/jobs"
+	"backoffice/periodic"
 	"backoffice/workers"
 )
 
@@ -70,6 +71,8 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "discard a job after this many processes have died while they ran it"},
 			&cli.BoolFlag{Name: "poll-only", EnvVars: []string{"BACKOFFICE_POLL_ONLY"},
 				Usage: "use neither LISTEN nor session locks, for a pooler in transaction mode; jobs start up to a second later"},
+			&cli.StringFlag{Name: "timezone", EnvVars: []string{"BACKOFFICE_TIMEZONE"}, Value: "UTC",
+				Usage: "`ZONE` of the built-in timetable's times of day and days, such as Europe/London; the same for all processes"},
 			&cli.StringFlag{Name: "health-addr", EnvVars: []string{"BACKOFFICE_HEALTH_ADDR"},
 				Usage: "serve /livez and /readyz on this `ADDRESS`, such as :8081 (default: nowhere)"},
 			&cli.StringFlag{Name: "profile", EnvVars: []string{"BACKOFFICE_PROFILE"},
@@ -163,6 +166,7 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		pollOnly:        c.Bool("poll-only"),
 		maxCrashRescues: c.Int("max-crash-rescues"),
 		healthAddr:      c.String("health-addr"),
+		timezone:        c.String("timezone"),
 	}
 	switch {
 	case c.Bool("until-empty"):
@@ -184,6 +188,9 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 	}
 	if err := checkGroup(s.group); err != nil {
 		return s, err
+	}
+	if _, err := periodic.ParseZone(s.timezone); err != nil {
+		return s, usagef("--timezone: %w", err)
 	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)

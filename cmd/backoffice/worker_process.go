@@ -48,6 +48,7 @@ type workerSettings struct {
 	pollOnly        bool
 	maxCrashRescues int
 	healthAddr      string
+	timezone        string // of the built-in timetable
 }
 
 // poolNeeded is how many connections may be in use at once.
@@ -142,18 +143,33 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings,
 		SoftStop: s.softStop, RescueAfter: s.rescueAfter, Tally: &queue.Tally{}, Log: log,
 	}
 	background := []func(context.Context){p.deleteFinished}
+	listen := map[string]func(){}
 	if s.drain == drainNever { // a run that is to end adds no work of its own
 		timetable := &periodic.Dispatcher{Pool: pool, Jobs: inserter, Decode: workers.Decode, Log: log}
 		background = append(background, timetable.Run)
+		if !s.pollOnly {
+			timetable.Wake, listen[periodic.Channel] = wakeSignal()
+		}
 	}
 	p.Process, err = queue.NewProcess(pool, queue.ProcessConfig{
 		WorkerConfig: p.config, Version: version(), Liveness: s.liveness, PollOnly: s.pollOnly,
-		MaxCrashRescues: s.maxCrashRescues, HardStop: s.hardStop, Background: background,
+		MaxCrashRescues: s.maxCrashRescues, HardStop: s.hardStop, Listen: listen, Background: background,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return p, periodic.Sync(ctx, pool, periodic.BuiltIn())
+	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(s.timezone))
+}
+
+// wakeSignal answers a channel and what sends on it: however often it is called, one signal waits at most.
+func wakeSignal() (<-chan struct{}, func()) {
+	wake := make(chan struct{}, 1)
+	return wake, func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // serveHealth answers for the process on --health-addr, also while it stops, until the function it

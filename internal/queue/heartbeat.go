@@ -74,6 +74,12 @@ func (h *heartbeat) connect(ctx context.Context) error {
 		_ = conn.Close(ctx)
 		return err
 	}
+	for channel := range h.cfg.Listen {
+		if _, err := conn.Exec(ctx, "listen /* queue.connect */ "+pgx.Identifier{channel}.Sanitize()); err != nil {
+			_ = conn.Close(ctx)
+			return err
+		}
+	}
 	h.conn = conn
 	return nil
 }
@@ -139,11 +145,15 @@ func (h *heartbeat) pause(ctx context.Context) error {
 		return nil
 	}
 	for {
-		_, err := h.conn.WaitForNotification(ctx)
+		told, err := h.conn.WaitForNotification(ctx)
 		switch {
+		case err == nil:
+			if call := h.cfg.Listen[told.Channel]; call != nil {
+				call()
+			}
 		case ctx.Err() != nil:
 			return nil
-		case err != nil:
+		default:
 			return err
 		}
 	}

@@ -25,6 +25,10 @@ type ProcessConfig struct {
 	MaxCrashRescues int           // a job that was running in this many dying processes is discarded
 	HardStop        time.Duration // how long cancelled jobs may take to return before the process ends without them
 
+	// Listen are called, by the channel's name, when a notification comes in on the heartbeat's connection;
+	// they must not block. With PollOnly, and while that connection is lost, none comes in.
+	Listen map[string]func()
+
 	// Background runs beside the jobs from start to stop, such as the timetable. Each returns when its
 	// context ends.
 	Background []func(context.Context)
