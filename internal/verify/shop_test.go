@@ -179,18 +179,20 @@ func (s *shop) furnish() {
 	s.exec(`insert into job_crashes (job_id, crash_count, last_crash_at, last_client_id) values (1, 2, now(), 'gone')`)
 }
 
-// tick leaves a timetable of which two ticks named one unique job and one was skipped.
+// tick leaves a timetable: a tick that was missed, one that ran, one that its unfinished job kept from having
+// a job of its own, and a pause.
 func (s *shop) tick() {
 	s.t.Helper()
-	s.exec(`insert into schedules (name, kind, spec, next_run_at) values ('often', 'reconcile_orders', 'every 30s', '2026-01-01 00:01:30Z')`)
+	s.exec(`insert into schedules (name, kind, spec, changed_at, next_run_at) values ('often', 'reconcile_orders', 'every 30s', '2025-12-31 23:59:45Z', '2026-01-01 00:05:00Z')`)
+	s.exec(`insert into schedule_gaps (schedule, from_at, until_at, cause) values ('often', '2026-01-01 00:01:30Z', '2026-01-01 00:05:00Z', 'paused')`)
 	s.exec(`insert into schedule_runs (schedule, tick_at, outcome) values ('often', '2026-01-01 00:00:00Z', 'skipped')`)
-	for _, at := range []string{"2026-01-01 00:00:30Z", "2026-01-01 00:01:00Z"} {
+	for at, outcome := range map[string]string{"2026-01-01 00:00:30Z": "enqueued", "2026-01-01 00:01:00Z": "skipped"} {
 		s.inTx(func(ctx context.Context, tx pgx.Tx) error {
 			job, err := s.jobs.InsertTx(ctx, tx, jobs.ReconcileOrdersArgs{}, nil)
 			if err != nil {
 				return err
 			}
-			_, err = tx.Exec(ctx, `insert into schedule_runs (schedule, tick_at, job_id, outcome) values ('often', $1::text::timestamptz, $2, 'enqueued')`, at, job.Job.ID)
+			_, err = tx.Exec(ctx, `insert into schedule_runs (schedule, tick_at, job_id, outcome) values ('often', $1::text::timestamptz, $2, $3)`, at, job.Job.ID, outcome)
 			return err
 		})
 	}
