@@ -18,9 +18,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/semaphore"
 
+	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
 	"backoffice/internal/telemetry"
+	"backoffice/periodic"
 )
 
 // Config is what the service is built from. All of it is needed.
@@ -73,6 +75,7 @@ func New(cfg Config) (*API, error) {
 	a.queueRoutes()
 	a.kindRoutes()
 	a.workerRoutes()
+	a.scheduleRoutes()
 	describe(a.huma.OpenAPI())
 	if a.document, err = documentOf(a.huma.OpenAPI()); err != nil {
 		return nil, fmt.Errorf("write OpenAPI document: %w", err)
@@ -117,6 +120,7 @@ func (a *API) humaConfig() huma.Config {
 				{Name: tagOrders, Description: "Place orders and follow them."},
 				{Name: tagJobs, Description: "Enqueue jobs of any kind, look at them, run one again, cancel one."},
 				{Name: tagQueues, Description: "What waits, since when; pause and resume."},
+				{Name: tagSchedules, Description: "The timetable: what is enqueued when. Add to it, pause, resume, run now."},
 				{Name: tagProcess, Description: "What this program can do, and who does it."},
 			},
 			Components: &huma.Components{
@@ -138,10 +142,11 @@ const (
 	jsonType       = "application/json"
 	securityScheme = "key"
 
-	tagOrders  = "orders"
-	tagJobs    = "jobs"
-	tagQueues  = "queues"
-	tagProcess = "process"
+	tagOrders    = "orders"
+	tagJobs      = "jobs"
+	tagQueues    = "queues"
+	tagSchedules = "schedules"
+	tagProcess   = "process"
 )
 
 const about = `Durable background work in your Postgres: an order and its job commit together.
@@ -157,6 +162,8 @@ var schemaNames = map[reflect.Type]string{
 	reflect.TypeFor[huma.ErrorDetail](): "ProblemDetail",
 	reflect.TypeFor[order.Job]():        "OrderJob",
 	reflect.TypeFor[queue.Depth]():      "Queue",
+	reflect.TypeFor[periodic.Run]():     "ScheduleRun",
+	reflect.TypeFor[audit.Action]():     "OperatorAction",
 }
 
 func schemaName(t reflect.Type, hint string) string {

@@ -25,11 +25,21 @@ var enumerations = []struct {
 	{"Job", "state", jobStates},
 	{"JobStory", "state", jobStates},
 	{"EnqueuedJob", "state", jobStates},
+	{"Schedule", "catch_up", catchUps},
+	{"Schedule", "last_outcome", outcomes},
+	{"Schedule", "last_job_state", jobStates},
+	{"ScheduleStory", "catch_up", catchUps},
+	{"ScheduleStory", "last_outcome", outcomes},
+	{"ScheduleStory", "last_job_state", jobStates},
+	{"ScheduleRun", "outcome", outcomes},
+	{"ScheduleRun", "job_state", jobStates},
 	{"WorkerProcess", "condition", []any{"alive", "stopping", "frozen", "silent", "dead"}},
 }
 
 var (
 	orderStatuses = []any{"placed", "awaiting_stock", "processed", "rejected", "cancelled"}
+	catchUps      = []any{"all", "latest", "skip"}
+	outcomes      = []any{"enqueued", "skipped"}
 	jobStates     = []any{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
 )
 
@@ -66,7 +76,7 @@ func describe(doc *huma.OpenAPI) {
 		problem.Properties[name].Description, problem.Properties[name].Examples = about, nil
 	}
 	for _, path := range doc.Paths {
-		for _, op := range []*huma.Operation{path.Get, path.Post} {
+		for _, op := range []*huma.Operation{path.Get, path.Post, path.Delete} {
 			if op != nil {
 				describeHeaders(op)
 			}

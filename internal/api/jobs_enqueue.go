@@ -105,7 +105,7 @@ func (a *API) checkJob(r JobRequest) (queue.JobArgs, queue.InsertOpts, error) {
 	opts := queue.InsertOpts{Queue: r.Queue, Priority: r.Priority}
 	kind, known := a.kinds[r.Kind]
 	if !known {
-		return nil, opts, refuse(errInvalid, "body.kind", "kind %q is unknown; this program knows %s", r.Kind, strings.Join(a.kindNames(), ", "))
+		return nil, opts, a.unknownKind(r.Kind)
 	}
 	if names := a.queueNames(); r.Queue != "" && !slices.Contains(names, r.Queue) {
 		return nil, opts, refuse(errInvalid, "body.queue", "queue %q is none of this program; known are %s", r.Queue, strings.Join(names, ", "))

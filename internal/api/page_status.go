@@ -13,12 +13,16 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/periodic"
 )
 
 const (
 	statusRefresh = 5   // seconds
 	shownWorkers  = 100 // more processes than a person reads
 	shownFailures = 50
+
+	shownSchedules = 100         // the others are named in a command
+	overdueNotice  = time.Minute // by how much a schedule is late that a person should know of
 )
 
 // statusContent is everything at a glance, of one moment.
@@ -30,6 +34,9 @@ type statusContent struct {
 	Workers  []queue.WorkerProcess
 	More     bool // there are more worker processes
 	Failures []failureRow
+
+	Schedules     []periodic.Schedule
+	MoreSchedules bool
 }
 
 type statusCount struct {
@@ -107,6 +114,12 @@ func (a *API) readStatus(ctx context.Context) (statusContent, error) {
 		if err != nil {
 			return err
 		}
+		if c.Schedules, err = periodic.List(ctx, tx, shownSchedules+1); err != nil {
+			return err
+		}
+		if c.MoreSchedules = len(c.Schedules) > shownSchedules; c.MoreSchedules {
+			c.Schedules = c.Schedules[:shownSchedules]
+		}
 		c.showOrders(standing)
 		c.showQueues(depths)
 		c.showWorkers()
@@ -179,6 +192,7 @@ func (c *statusContent) notice() {
 			c.Notices = append(c.Notices, few(n, "worker process is", "worker processes are")+" "+what+": no heartbeat for too long.")
 		}
 	}
+	c.noticeSchedules(condition["alive"] > 0)
 	given := 0
 	for _, f := range c.Failures {
 		if f.State == "discarded" {
@@ -187,5 +201,19 @@ func (c *statusContent) notice() {
 	}
 	if given > 0 {
 		c.Notices = append(c.Notices, "Jobs were given up for "+few(given, "cause", "causes")+"; see Failures.")
+	}
+}
+
+// noticeSchedules says which schedules enqueue nothing though they should. Where nobody is alive to dispatch,
+// that has been said.
+func (c *statusContent) noticeSchedules(alive bool) {
+	for _, s := range c.Schedules {
+		switch {
+		case s.PausedAt != nil:
+		case s.Error != "":
+			c.Notices = append(c.Notices, fmt.Sprintf("Schedule %s cannot be enqueued; see Schedules.", s.Name))
+		case alive && s.Overdue != nil && *s.Overdue > overdueNotice:
+			c.Notices = append(c.Notices, fmt.Sprintf("Schedule %s is overdue by %s.", s.Name, span(*s.Overdue)))
+		}
 	}
 }

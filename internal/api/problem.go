@@ -15,6 +15,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/periodic"
 )
 
 const problemType = "application/problem+json"
@@ -43,6 +44,11 @@ var statuses = []struct {
 	{queue.ErrNotFound, http.StatusNotFound, "", ""},
 	{queue.ErrInvalid, http.StatusUnprocessableEntity, "", ""},
 	{queue.ErrTooLate, http.StatusConflict, "too-late", ""},
+	{periodic.ErrNotFound, http.StatusNotFound, "", ""},
+	{periodic.ErrInvalid, http.StatusUnprocessableEntity, "", ""},
+	{periodic.ErrExists, http.StatusConflict, "duplicate-name", ""},
+	{periodic.ErrBuiltIn, http.StatusConflict, "built-in", ""},
+	{periodic.ErrBroken, http.StatusConflict, "broken-schedule", ""},
 	{errInvalid, http.StatusUnprocessableEntity, "", ""},
 	{errInFlight, http.StatusConflict, "idempotency-key-in-flight", "1"},
 	{errNeeded, http.StatusConflict, "order-not-final", ""},
@@ -69,6 +75,9 @@ func inside(place string, err error) error {
 	field := order.FieldOf(err)
 	if field == "" {
 		field = queue.FieldOf(err)
+	}
+	if field == "" {
+		field = periodic.FieldOf(err)
 	}
 	if field == "" {
 		return err
@@ -249,7 +258,7 @@ func echo(value any) any {
 
 // notFoundAt says which part of the request named what does not exist.
 func notFoundAt(at string, err error) error {
-	if errors.Is(err, order.ErrNotFound) || errors.Is(err, queue.ErrNotFound) {
+	if errors.Is(err, order.ErrNotFound) || errors.Is(err, queue.ErrNotFound) || errors.Is(err, periodic.ErrNotFound) {
 		return refusal{cause: err, at: at, text: err.Error()}
 	}
 	return err
