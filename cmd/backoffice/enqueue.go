@@ -191,21 +191,31 @@ func enqueueOne(c *cli.Context, pool *pgxpool.Pool, request jobRequest) error {
 	if err != nil {
 		return fmt.Errorf("enqueue %s: %w", request.args.Kind(), err)
 	}
-	job := inserted.Job
-	if c.Bool("wait") {
-		if job, err = waitFinal(c, client, job.ID); err != nil {
-			return err
-		}
-	}
-	answer := enqueuedJob{JobID: job.ID, Kind: job.Kind, Queue: job.Queue, State: job.State, Duplicate: inserted.UniqueSkippedAsDuplicate}
+	return reportEnqueued(c, client, answerOf(inserted.Job, inserted.UniqueSkippedAsDuplicate))
+}
+
+func answerOf(job *rivertype.JobRow, duplicate bool) enqueuedJob {
+	answer := enqueuedJob{JobID: job.ID, Kind: job.Kind, Queue: job.Queue, State: job.State, Duplicate: duplicate}
 	if failed := len(job.Errors); failed > 0 && job.State != rivertype.JobStateCompleted {
 		answer.Error = job.Errors[failed-1].Error
+	}
+	return answer
+}
+
+// reportEnqueued prints a job that was enqueued and, with --wait, what became of it in the end.
+func reportEnqueued(c *cli.Context, client *queue.Client, answer enqueuedJob) error {
+	if c.Bool("wait") {
+		job, err := waitFinal(c, client, answer.JobID)
+		if err != nil {
+			return err
+		}
+		answer = answerOf(job, answer.Duplicate)
 	}
 	if err := printEnqueued(c, answer); err != nil {
 		return err
 	}
-	if c.Bool("wait") && job.State != rivertype.JobStateCompleted {
-		return fmt.Errorf("job %d was %s: %s", job.ID, job.State, answer.Error)
+	if c.Bool("wait") && answer.State != rivertype.JobStateCompleted {
+		return fmt.Errorf("job %d was %s: %s", answer.JobID, answer.State, answer.Error)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"backoffice/internal/api"
 	"backoffice/internal/order"
 	"backoffice/internal/order/importer"
+	"backoffice/periodic"
 )
 
 // The exit codes, the same for every subcommand.
@@ -62,7 +63,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &usage), errors.As(err, &option), errors.Is(err, order.ErrInvalid), errors.Is(err, api.ErrKeyInvalid):
+	case errors.As(err, &usage), errors.As(err, &option), errors.Is(err, order.ErrInvalid), errors.Is(err, api.ErrKeyInvalid), errors.Is(err, periodic.ErrInvalid):
 		return exitUsage
 	default:
 		return exitFailed
