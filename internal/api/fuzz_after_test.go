@@ -12,8 +12,8 @@ import (
 	"backoffice/internal/verify"
 )
 
-// undo does what an operator would who has cancelled jobs without their orders and paused the queues:
-// until then verify names the orders that are left without a job.
+// undo does what an operator would who has cancelled jobs without their orders, paused the queues and left a
+// schedule that cannot be read: until then verify names the schedule, and orders that are left without a job.
 func (f *fuzzRun) undo() {
 	f.t.Helper()
 	for path := range f.ended {
@@ -21,6 +21,7 @@ func (f *fuzzRun) undo() {
 			f.t.Errorf("retry %s: %+v", path, got)
 		}
 	}
+	f.exec(`delete from schedules where name = 'broken'`)
 	for _, name := range []string{"orders", "maintenance"} {
 		f.post("/api/queues/"+name+"/resume", "", "Authorization", f.keys["all"])
 	}

@@ -209,9 +209,7 @@ var twists = []func(v *inventor, r *fuzzRequest){
 		r.header("Expect", "100-continue")
 	},
 	func(v *inventor, r *fuzzRequest) { // more headers than are read
-		if v.odd(0.5) {
-			r.header("X-Long", strings.Repeat("x", 40<<10))
-		}
+		r.header("X-Long", strings.Repeat("x", 40<<10))
 	},
 	func(v *inventor, r *fuzzRequest) { // not HTTP
 		if v.odd(0.5) {

@@ -111,6 +111,7 @@ func (f *fuzzRun) furnish() {
 	if _, err := api.RevokeKey(f.t.Context(), f.pool, "revoked"); err != nil {
 		f.t.Fatal(err)
 	}
+	f.exec(`insert into schedules (name, kind, args, spec, built_in, paused_at) values ('broken', 'reconcile_orders', '{"x": 1}', 'now and then', true, now())`)
 	err := pgx.BeginFunc(f.t.Context(), f.pool, func(tx pgx.Tx) error {
 		if err := order.Track(f.t.Context(), tx, "TIN", "tin", 100_000_000, time.Now()); err != nil {
 			return err

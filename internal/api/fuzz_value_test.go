@@ -34,8 +34,16 @@ var named = map[string]func(v *inventor) string{
 	"number":   func(v *inventor) string { return quoted("N-" + strconv.FormatInt(v.Int64N(v.most/2+1), 10)) },
 	"kind":     func(v *inventor) string { return quoted(pick(v, []string{"process_order", "reconcile_orders"})) },
 	"queue":    func(v *inventor) string { return quoted(pick(v, []string{"orders", "maintenance"})) },
-	"name":     func(v *inventor) string { return quoted(pick(v, []string{"orders", "maintenance", "nothing"})) },
-	"args":     func(v *inventor) string { return pick(v, []string{`{"order_id":` + v.id() + `}`, `{}`}) },
+	"name": func(v *inventor) string {
+		return quoted(pick(v, []string{"orders", "maintenance", "nothing", "broken"}))
+	}, // of queues, and of schedules
+	"spec": func(v *inventor) string {
+		return quoted(pick(v, []string{"0 6 * * *", "*/15 * * * MON-FRI", "@daily", "every 30s", "every 1h", "0 0 29 2 *", "0 0 30 2 *", "60 * * * *", "soon"}))
+	},
+	"timezone": func(v *inventor) string {
+		return quoted(pick(v, []string{"UTC", "Europe/London", "Asia/Kolkata", "Mars/Olympus"}))
+	},
+	"args": func(v *inventor) string { return pick(v, []string{`{"order_id":` + v.id() + `}`, `{}`}) },
 	"unit_price": func(v *inventor) string {
 		return quoted(pick(v, []string{"0", "0.0001", "3.20", "12", "9999999999.9999", "-5.5"}))
 	},

@@ -83,6 +83,9 @@ func TestExamplesOfTheDocsAreAccepted(t *testing.T) {
 			s.exec(`delete from river_job where id <> $1`, id) // another of the same order would be a duplicate
 			s.exec(`update river_job set state = 'available', finalized_at = null where id = $1`, id)
 		}
+		if strings.HasPrefix(path, "/api/schedules/") {
+			s.exec(`insert into schedules (name, kind, spec) values ('night-check', 'reconcile_orders', '@daily') on conflict (name) do nothing`)
+		}
 		if strings.HasSuffix(path, "/batch") { // the same example again, whose number is taken by then
 			s.exec(`truncate idempotency_keys`)
 			body = strings.ReplaceAll(body, "536365", "536366")

@@ -54,7 +54,7 @@ func (a *API) timetable() periodic.Operator {
 
 // ScheduleName names a schedule in a path.
 type ScheduleName struct {
-	Name string `path:"name" maxLength:"64" pattern:"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$" patternDescription:"the name of a schedule" example:"reconcile-orders"`
+	Name string `path:"name" maxLength:"64" pattern:"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$" patternDescription:"the name of a schedule" example:"night-check"`
 }
 
 // Schedules are all lines of the timetable.

@@ -2,12 +2,14 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
 	"backoffice/internal/queue"
@@ -16,15 +18,26 @@ import (
 
 // NewSchedule is a schedule to be added.
 type NewSchedule struct {
-	Name          string     `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$" patternDescription:"letters and digits, in words joined by - or _" example:"stock-report"`
-	Kind          string     `json:"kind" minLength:"1" maxLength:"100" doc:"Of the jobs that it enqueues; see /api/kinds." example:"reconcile_orders"`
-	Args          argsObject `json:"args,omitempty" doc:"Of these jobs; see /api/kinds. An empty object when left out."`
-	Spec          string     `json:"spec" minLength:"1" maxLength:"200" doc:"A cron line of five fields, one of @hourly, @daily, @weekly, @monthly and @yearly, or an interval such as every 30s." example:"0 6 * * MON-FRI"`
-	Timezone      string     `json:"timezone,omitempty" maxLength:"64" doc:"In which a cron line is read; UTC when left out." example:"Europe/London"`
-	CatchUp       string     `json:"catch_up,omitempty" enum:"all,latest,skip" doc:"What becomes of ticks that no worker process was there for: all of them run, the latest (as when left out), or none."`
-	JitterSeconds int        `json:"jitter_seconds,omitempty" minimum:"0" maximum:"3600" doc:"A tick's job starts up to this much later."`
-	Paused        bool       `json:"paused,omitempty" doc:"It enqueues nothing until it is resumed."`
+	Name          string       `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$" patternDescription:"letters and digits, in words joined by - or _" example:"night-check"`
+	Kind          string       `json:"kind" minLength:"1" maxLength:"100" doc:"Of the jobs that it enqueues; see /api/kinds." example:"reconcile_orders"`
+	Args          scheduleArgs `json:"args,omitempty" doc:"Of these jobs; see /api/kinds. An empty object when left out."`
+	Spec          string       `json:"spec" minLength:"1" maxLength:"200" doc:"A cron line of five fields, one of @hourly, @daily, @weekly, @monthly and @yearly, or an interval such as every 30s." example:"0 6 * * MON-FRI"`
+	Timezone      string       `json:"timezone,omitempty" maxLength:"64" doc:"In which a cron line is read; UTC when left out." example:"Europe/London"`
+	CatchUp       string       `json:"catch_up,omitempty" enum:"all,latest,skip" doc:"What becomes of ticks that no worker process was there for: all of them run, the latest (as when left out), or none."`
+	JitterSeconds int          `json:"jitter_seconds,omitempty" minimum:"0" maximum:"3600" doc:"A tick's job starts up to this much later."`
+	Paused        bool         `json:"paused,omitempty" doc:"It enqueues nothing until it is resumed."`
 }
+
+// scheduleArgs is an argsObject without its example, which is about one order.
+type scheduleArgs json.RawMessage
+
+// Schema implements huma.SchemaProvider.
+func (scheduleArgs) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}
+
+// UnmarshalJSON keeps the text.
+func (o *scheduleArgs) UnmarshalJSON(data []byte) error { return (*argsObject)(o).UnmarshalJSON(data) }
 
 func (a *API) scheduleEnqueueRoutes() {
 	register(a, route{
@@ -62,7 +75,7 @@ func (a *API) addSchedule(ctx context.Context, in *struct {
 	if !known {
 		return nil, a.unknownKind(in.Body.Kind)
 	}
-	args, err := kind.check(in.Body.Args)
+	args, err := kind.check(argsObject(in.Body.Args))
 	if err != nil {
 		return nil, err
 	}
