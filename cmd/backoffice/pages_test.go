@@ -162,6 +162,13 @@ func (s shop) furnish() map[string]string {
 		       ('web-2_2026_03_04T11_58_33_400120', 'web-2', 4712, 'v0.3.0', '{maintenance,orders}', '1 year', '2026-03-04 11:58:33Z', now(), now(), null, false),
 		       ('web-3_2026_03_04T09_12_02_900441', 'web-3', 99, 'v0.2.9', '{orders}', '10 seconds', '2026-03-04 09:12:02Z', now() - interval '3 minutes', null, null, false),
 		       ('a-host-with-a-long-name-4_2026_03_04T09_', 'a-host-with-a-long-name.example.com', 1, 'v0.2.9', '{maintenance,orders}', '10 seconds', '2026-03-04 09:12:00Z', now() - interval '20 minutes', null, now() - interval '19 minutes', false)`)
+	s.exec(`
+		insert into schedules (name, kind, spec, timezone, next_run_at, paused_at, last_error)
+		values ('stock-report', 'reconcile_orders', '0,15,30,45 6-22 1-31 JAN-DEC MON-FRI', 'America/Argentina/ComodRivadavia', now() + interval '1 hour', null, null),
+		       ('a-name-as-long-as-a-name-can-be-0123456789-0123456789-0123456789', 'reconcile_orders', 'every 1h', 'UTC', now() - interval '3 hours', null, null),
+		       ('weekly-report', 'reconcile_orders', '30 6 * * MON', 'Europe/London', now(), now(), null),
+		       ('broken', 'sing', 'every 30s', 'UTC', now(), null, 'kind "sing" is unknown; this build knows clean_up, process_order, reconcile_orders: ' || repeat('0123456789', 12))`)
+	s.exec(`insert into schedule_runs (schedule, tick_at, outcome, job_id) select 'stock-report', now() - n * interval '15 minutes', case when n = 1 then 'enqueued' else 'skipped' end, case when n = 1 then (select min(id) from river_job where state = 'completed') end from generate_series(1, 500) n`)
 	waits := s.number(`select min(order_id) from order_waits`)
 	s.exec(`insert into audit_log (actor, api_key_id, action, target, reason, request_id) values ('key night-shift', 1, 'cancel_order', 'order ' || $1, 'customer called', 'r1')`, fmt.Sprint(waits))
 	failed := s.number(`select min(id) from river_job where state = 'discarded'`)

@@ -20,9 +20,6 @@ const (
 	statusRefresh = 5   // seconds
 	shownWorkers  = 100 // more processes than a person reads
 	shownFailures = 50
-
-	shownSchedules = 100         // the others are named in a command
-	overdueNotice  = time.Minute // by how much a schedule is late that a person should know of
 )
 
 // statusContent is everything at a glance, of one moment.
@@ -35,7 +32,7 @@ type statusContent struct {
 	More     bool // there are more worker processes
 	Failures []failureRow
 
-	Schedules     []periodic.Schedule
+	Schedules     []scheduleRow
 	MoreSchedules bool
 }
 
@@ -114,16 +111,15 @@ func (a *API) readStatus(ctx context.Context) (statusContent, error) {
 		if err != nil {
 			return err
 		}
-		if c.Schedules, err = periodic.List(ctx, tx, shownSchedules+1); err != nil {
+		schedules, err := periodic.List(ctx, tx, shownSchedules+1)
+		if err != nil {
 			return err
-		}
-		if c.MoreSchedules = len(c.Schedules) > shownSchedules; c.MoreSchedules {
-			c.Schedules = c.Schedules[:shownSchedules]
 		}
 		c.showOrders(standing)
 		c.showQueues(depths)
 		c.showWorkers()
 		c.showFailures(failures)
+		c.showSchedules(schedules)
 		c.notice()
 		return nil
 	})
@@ -201,19 +197,5 @@ func (c *statusContent) notice() {
 	}
 	if given > 0 {
 		c.Notices = append(c.Notices, "Jobs were given up for "+few(given, "cause", "causes")+"; see Failures.")
-	}
-}
-
-// noticeSchedules says which schedules enqueue nothing though they should. Where nobody is alive to dispatch,
-// that has been said.
-func (c *statusContent) noticeSchedules(alive bool) {
-	for _, s := range c.Schedules {
-		switch {
-		case s.PausedAt != nil:
-		case s.Error != "":
-			c.Notices = append(c.Notices, fmt.Sprintf("Schedule %s cannot be enqueued; see Schedules.", s.Name))
-		case alive && s.Overdue != nil && *s.Overdue > overdueNotice:
-			c.Notices = append(c.Notices, fmt.Sprintf("Schedule %s is overdue by %s.", s.Name, span(*s.Overdue)))
-		}
 	}
 }

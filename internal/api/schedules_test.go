@@ -137,7 +137,7 @@ func TestStatusShowsTheTimetable(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
-	if got := part(t, page, "schedule-overdue", "</tr>"); !strings.Contains(got, "overdue by 5 min") && !strings.Contains(got, "overdue by 300 s") || !strings.HasSuffix(got, "missed 2") {
+	if got := part(t, page, "schedule-overdue", "</tr>"); !strings.HasPrefix(got, "overdue overdue every 30s ") || !strings.HasSuffix(got, " missed 2") {
 		t.Errorf("overdue: %q", got)
 	}
 	wants(t, seen(page), "Schedule broken cannot be enqueued; see Schedules.", "Schedule overdue is overdue by 5 min.")
