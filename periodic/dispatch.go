@@ -84,13 +84,20 @@ select /* periodic.Dispatch */
 // none is Dispatch's answer when no tick is to come.
 const none = time.Duration(-1)
 
+// heldPause is how long to leave alone what is due and another process has in hand.
+const heldPause = 50 * time.Millisecond
+
 // Dispatch enqueues every tick that is due and answers how long it is until the next one, below zero if
 // there is none. A schedule that cannot be dispatched, by its spec or its args, is logged, shows why in
 // inspect.schedules, and holds up no other.
 func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 	for {
+		left, err := d.untilNext(ctx)
+		if err != nil || left != 0 {
+			return left, err
+		}
 		claimed := false
-		err := postgres.InTx(ctx, d.Pool, func(tx pgx.Tx) (err error) {
+		err = postgres.InTx(ctx, d.Pool, func(tx pgx.Tx) (err error) {
 			claimed, err = d.claim(ctx, tx)
 			return err
 		})
@@ -103,11 +110,12 @@ func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 		case err != nil:
 			return none, err
 		case !claimed:
-			return d.untilNext(ctx)
+			return heldPause, nil
 		}
 	}
 }
 
+// untilNext is how long it is until the next tick: zero if one is due, below zero if there is none.
 func (d *Dispatcher) untilNext(ctx context.Context) (time.Duration, error) {
 	var left *time.Duration
 	if err := d.Pool.QueryRow(ctx, nextTickSQL, d.clock(), retryBroken).Scan(&left); err != nil {

@@ -1,6 +1,7 @@
 package periodic_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -375,4 +376,37 @@ func TestDispatcherWakesOnAChangeAndSleepsUntilTheTick(t *testing.T) {
 	stop()
 	running.Wait()
 	t.Logf("later than their ticks by %d ms at most", numbers(t, pool, `select max(extract(epoch from job.created_at - ran.tick_at) * 1000)::integer from schedule_runs ran join river_job job on job.id = ran.job_id`))
+}
+
+func TestScheduleInAnotherProcessesHandsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	sync1(t, pool, pgtest.Noon,
+		periodic.Entry{Name: "held", Args: tickArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpAll},
+		periodic.Entry{Name: "free", Args: tickArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpAll})
+	holder, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Rollback(context.Background())
+	if _, err := holder.Exec(t.Context(), `select from schedules where name = 'held' for update`); err != nil {
+		t.Fatal(err)
+	}
+	dispatcher := newDispatcher(t, pool, pgtest.Noon.Add(30*time.Second))
+	next, err := dispatcher.Dispatch(t.Context())
+	if err != nil || next <= 0 || next > time.Second {
+		t.Errorf("next look in %s (%v), want one soon but not at once", next, err)
+	}
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := numbers(t, pool, `select count(*) from schedule_runs where schedule = 'free'`); n != 1 {
+		t.Errorf("%d ticks of the other schedule", n)
+	}
+	if _, err := dispatcher.Dispatch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := numbers(t, pool, `select count(*) from schedule_runs`); n != 2 {
+		t.Errorf("%d ticks once it is free again, want 2", n)
+	}
 }
