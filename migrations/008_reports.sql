@@ -70,14 +70,15 @@ create table temp_files (
 create index temp_files_created_at on temp_files (created_at, id);
 create index temp_files_deleting on temp_files (id) where deleting_at is not null;
 
--- The store postgres: keeps objects here, in chunks that a reader can skip.
+-- The store postgres: keeps objects here, in chunks that a reader can skip. Paths are compared byte for byte,
+-- as in every store.
 create table stored_objects (
-  path       text        primary key check (octet_length(path) between 1 and 1000),
+  path       text        collate "C" primary key check (octet_length(path) between 1 and 1000),
   bytes      bigint      not null,
   created_at timestamptz not null default now()
 );
 create table stored_chunks (
-  path    text    not null references stored_objects on delete cascade,
+  path    text    collate "C" not null references stored_objects on delete cascade,
   n       integer not null, -- from 0; each but the last has the same size
   content bytea   not null,
   primary key (path, n)

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// markName tells a directory that is ours from one that somebody keeps other files in: cleanup deletes
+// files that no row names, so it must never be let loose on those.
+const markName = ".backoffice-store"
+
+const markText = `Backoffice keeps the bytes of artifacts here. Files that no row of its database names are deleted
+after a day, so keep nothing else here, and give each database a directory of its own.
+`
+
+// openFileStore opens a directory for objects, made if it is missing. It refuses one that is a link or no
+// directory, one that holds files of others, and one in which objects could not be written.
+func openFileStore(ctx context.Context, dir string) (*fileStore, error) {
+	s, err := tryOpenFileStore(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("--store file://%s cannot be used: %w", dir, err)
+	}
+	return s, nil
+}
+
+func tryOpenFileStore(ctx context.Context, dir string) (*fileStore, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	seen, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return nil, err
+	case seen.Mode()&fs.ModeSymlink != 0:
+		return nil, errors.New("it is a symbolic link; name the directory that it leads to")
+	case !seen.IsDir():
+		return nil, errors.New("it is no directory; name one, or a path where one can be made")
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &fileStore{dir: dir, root: root}
+	if err := s.prove(ctx, seen); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return s, nil
+}
+
+// prove makes sure that the directory is the one that was looked at, that it is ours, and that an object
+// can be put there and removed, now and not at the end of the first report.
+func (s *fileStore) prove(ctx context.Context, seen fs.FileInfo) error {
+	opened, err := s.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(seen, opened) {
+		return errors.New("it was replaced while it was opened; try again")
+	}
+	if err := s.claim(); err != nil {
+		return err
+	}
+	probe := "probe-" + unfinishedName()[len(unfinishedPrefix):]
+	if _, err := s.put(ctx, probe, strings.NewReader("")); err != nil {
+		return fmt.Errorf("put a file there and give it a second name: %w", err)
+	}
+	return s.remove(probe)
+}
+
+// claim marks an empty directory as ours. One that holds anything else and no mark is not.
+func (s *fileStore) claim() error {
+	_, err := s.root.Lstat(markName)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	opened, err := s.root.Open(".")
+	if err != nil {
+		return err
+	}
+	entries, err := opened.ReadDir(-1)
+	if err = errors.Join(err, opened.Close()); err != nil {
+		return err
+	}
+	marked := slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Name() == markName })
+	if marked { // by another process, just now
+		return nil
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != "lost+found" { // which every new file system holds
+			return fmt.Errorf("it holds other files (%s); name an empty directory, because what belongs to no artifact is deleted there", name)
+		}
+	}
+	mark, err := s.root.OpenFile(markName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return ignore(err, fs.ErrExist)
+	}
+	_, err = mark.WriteString(markText)
+	if err = errors.Join(err, mark.Sync(), mark.Close()); err != nil {
+		return err
+	}
+	return syncFolder(s.root)
+}

@@ -1,0 +1,514 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"backoffice/internal/pgtest"
+	"backoffice/internal/store"
+)
+
+const chunk = 512 << 10
+
+// openStores opens the stores of a test on its own database.
+func openStores(t testing.TB, url string) *store.Stores {
+	t.Helper()
+	stores, err := store.Open(t.Context(), url, pgtest.Pool(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stores.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return stores
+}
+
+// eachStore runs a rule on every store there is.
+func eachStore(t *testing.T, rule func(t *testing.T, s *store.Stores)) {
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		rule(t, openStores(t, "postgres:"))
+	})
+	t.Run("file", func(t *testing.T) {
+		t.Parallel()
+		rule(t, openStores(t, "file://"+filepath.Join(t.TempDir(), "store")))
+	})
+}
+
+// content is a text of so many bytes in which no two places look alike.
+func content(length int) []byte {
+	var text bytes.Buffer
+	for n := 0; text.Len() < length; n++ {
+		fmt.Fprintf(&text, "%d,", n)
+	}
+	return text.Bytes()[:length]
+}
+
+func put(t testing.TB, s *store.Stores, path string, content []byte) string {
+	t.Helper()
+	location, length, err := s.Put(t.Context(), path, bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if length != int64(len(content)) || location != s.Location(path) {
+		t.Errorf("Put answers %s of %d bytes, want %s of %d", location, length, s.Location(path), len(content))
+	}
+	return location
+}
+
+func read(t testing.TB, s *store.Stores, location string, offset int64) []byte {
+	t.Helper()
+	object, err := s.Open(t.Context(), location, offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(object)
+	if err = errors.Join(err, object.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// paths lists every object of the store.
+func paths(t testing.TB, s *store.Stores) []string {
+	t.Helper()
+	var found []string
+	for after := ""; ; {
+		page, err := s.List(t.Context(), s.Name(), after, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range page {
+			found = append(found, object.Path)
+		}
+		if len(page) < 3 {
+			return found
+		}
+		after = page[len(page)-1].Path
+	}
+}
+
+func TestWhatIsPutIsReadFromAnyByteOn(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		for _, length := range []int{0, 1, chunk - 1, chunk, chunk + 1, 3*chunk + 7} {
+			want := content(length)
+			location := put(t, s, fmt.Sprintf("sizes/%d", length), want)
+			for _, offset := range []int{0, 1, chunk - 1, chunk, chunk + 1, length - 1, length, length + 1, length + 5*chunk} {
+				if offset < 0 {
+					continue
+				}
+				if got := read(t, s, location, int64(offset)); !bytes.Equal(got, want[min(offset, length):]) {
+					t.Errorf("of %d bytes, from %d on: %d bytes that differ from what was put", length, offset, len(got))
+				}
+			}
+		}
+		if _, err := s.Open(t.Context(), s.Location("sizes/1"), -1); err == nil {
+			t.Error("an offset below zero was accepted")
+		}
+	})
+}
+
+func TestReaderAnswersInAnyPieces(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		want := content(2*chunk + 100)
+		object, err := s.Open(t.Context(), put(t, s, "a", want), chunk-10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer object.Close()
+		if err := iotest.TestReader(object, want[chunk-10:]); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAnObjectIsNeverReplaced(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		location := put(t, s, "reports/1/a", []byte("first"))
+		if _, _, err := s.Put(t.Context(), "reports/1/a", strings.NewReader("second")); !errors.Is(err, store.ErrExists) {
+			t.Errorf("the second Put answers %v, want ErrExists", err)
+		}
+		if got := read(t, s, location, 0); string(got) != "first" {
+			t.Errorf("the object is %q now", got)
+		}
+	})
+}
+
+func TestOfManyThatPutOnePathOneWins(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		const writers = 8
+		var won atomic.Int64
+		var together sync.WaitGroup
+		for n := range writers {
+			together.Go(func() {
+				_, _, err := s.Put(t.Context(), "contested", bytes.NewReader(bytes.Repeat([]byte{byte('a' + n)}, chunk+1)))
+				switch {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, store.ErrExists):
+					t.Error(err)
+				}
+			})
+		}
+		together.Wait()
+		got := read(t, s, s.Location("contested"), 0)
+		if won.Load() != 1 || len(got) != chunk+1 || !bytes.Equal(got, bytes.Repeat(got[:1], chunk+1)) {
+			t.Errorf("%d writers won, and the object has %d bytes of several", won.Load(), len(got))
+		}
+	})
+}
+
+func TestAPutThatDoesNotEndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken pipe")
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		failing := io.MultiReader(bytes.NewReader(content(2*chunk)), iotest.ErrReader(broken))
+		if _, _, err := s.Put(t.Context(), "reports/1/failing", failing); !errors.Is(err, broken) {
+			t.Errorf("Put answers %v, want the reader's own error", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancelling := io.MultiReader(bytes.NewReader(content(chunk)), readerFunc(func(p []byte) (int, error) {
+			cancel()
+			return copy(p, "more"), nil
+		}))
+		if _, _, err := s.Put(ctx, "reports/1/cancelled", cancelling); !errors.Is(err, context.Canceled) {
+			t.Errorf("Put answers %v, want that it was cancelled", err)
+		}
+		if left := paths(t, s); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(time.Hour)); err != nil || removed > 0 {
+			t.Errorf("%d unfinished objects were left (%v)", removed, err)
+		}
+		for _, path := range []string{"reports/1/failing", "reports/1/cancelled"} {
+			if _, err := s.Open(t.Context(), s.Location(path), 0); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("Open of %s answers %v, want ErrNotFound", path, err)
+			}
+			put(t, s, path, []byte("again"))
+		}
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (read readerFunc) Read(p []byte) (int, error) { return read(p) }
+
+func TestAReaderEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		ctx, cancel := context.WithCancel(t.Context())
+		object, err := s.Open(ctx, put(t, s, "a", content(3*chunk)), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer object.Close()
+		cancel()
+		if _, err := io.Copy(io.Discard, object); !errors.Is(err, context.Canceled) {
+			t.Errorf("reading answers %v, want that it was cancelled", err)
+		}
+	})
+}
+
+func TestBadPathsAreRefused(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		for name, path := range map[string]string{
+			"empty":                 "",
+			"upwards":               "..",
+			"upwards within":        "a/../b",
+			"here":                  "a/./b",
+			"absolute":              "/etc/passwd",
+			"a folder":              "a/",
+			"two slashes":           "a//b",
+			"hidden":                "a/.b",
+			"NUL":                   "a\x00b",
+			"a line break":          "a\nb",
+			"a backslash":           `a\b`,
+			"not UTF-8":             "a\xff",
+			"too long":              strings.Repeat("long/", 200) + "a",
+			"a name that is longer": strings.Repeat("a", 256),
+		} {
+			if _, _, err := s.Put(t.Context(), path, strings.NewReader("x")); !errors.Is(err, store.ErrBadPath) {
+				t.Errorf("%s: Put answers %v, want ErrBadPath", name, err)
+			}
+			if _, err := s.Open(t.Context(), s.Location(path), 0); !errors.Is(err, store.ErrBadPath) {
+				t.Errorf("%s: Open answers %v, want ErrBadPath", name, err)
+			}
+			if err := s.Delete(t.Context(), s.Location(path)); !errors.Is(err, store.ErrBadPath) {
+				t.Errorf("%s: Delete answers %v, want ErrBadPath", name, err)
+			}
+		}
+		put(t, s, strings.Repeat("long/", 179)+"a", []byte("x"))
+		put(t, s, strings.Repeat("a", 255), []byte("x"))
+		put(t, s, "größe/ein Bericht (1).csv", []byte("x"))
+	})
+}
+
+func TestDeletingTwiceIsNoError(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		location := put(t, s, "reports/1/a", content(2*chunk))
+		put(t, s, "reports/2/a", []byte("stays"))
+		for range 2 {
+			if err := s.Delete(t.Context(), location); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, absent := range []string{"reports/1", "reports", "none/at/all"} {
+			if err := s.Delete(t.Context(), s.Location(absent)); err != nil {
+				t.Errorf("delete %s, which is no object: %v", absent, err)
+			}
+		}
+		if _, err := s.Open(t.Context(), location, 0); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Open answers %v, want ErrNotFound", err)
+		}
+		if left := paths(t, s); !slices.Equal(left, []string{"reports/2/a"}) {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
+func TestListIsInOrderOfPathsAndHasPages(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		want := []string{"B", "a", "a-b", "a.b", "b-c", "b/1", "b/10/x", "b/2", "b0", "c/d/e/f", "é"}
+		for _, path := range slices.Backward(want) {
+			put(t, s, path, content(len(path)))
+		}
+		if got := paths(t, s); !slices.Equal(got, want) {
+			t.Errorf("listed %q, want %q", got, want)
+		}
+		page, err := s.List(t.Context(), s.Name(), "b/10/x", 2)
+		if err != nil || len(page) != 2 || page[0].Path != "b/2" || page[0].Bytes != 3 || time.Since(page[0].ModifiedAt).Abs() > time.Hour {
+			t.Errorf("the page after b/10/x is %v (%v)", page, err)
+		}
+	})
+}
+
+func TestPutAndDeleteInOneFolderAtOnce(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		var together sync.WaitGroup
+		for writer := range 4 {
+			together.Go(func() {
+				for n := range 50 {
+					location, _, err := s.Put(t.Context(), fmt.Sprintf("shared/folder/%d-%d", writer, n), strings.NewReader("x"))
+					if err == nil {
+						err = s.Delete(t.Context(), location)
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		together.Wait()
+		if left := paths(t, s); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+func TestAnObjectDeletedWhileItIsReadIsNeverCutShort(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s *store.Stores) {
+		want := content(4 * chunk)
+		location := put(t, s, "a", want)
+		object, err := s.Open(t.Context(), location, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer object.Close()
+		begun := make([]byte, 10)
+		if _, err := io.ReadFull(object, begun); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(t.Context(), location); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(object)
+		if err == nil && !bytes.Equal(append(begun, rest...), want) {
+			t.Errorf("%d bytes were read without an error, want all %d or an error", len(rest), len(want))
+		}
+	})
+}
+
+func TestLocationsOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	files := openStores(t, "file://"+t.TempDir())
+	inFiles := put(t, files, "a", []byte("in files"))
+	rows := openStores(t, "postgres:")
+	inRows := put(t, rows, "a", []byte("in rows"))
+	if got := read(t, files, inRows, 0); string(got) != "in rows" {
+		t.Errorf("a process with files reads %q from the database", got)
+	}
+	if _, err := rows.Open(t.Context(), inFiles, 0); !errors.Is(err, store.ErrNoStore) || !strings.Contains(err.Error(), "--store") {
+		t.Errorf("Open answers %v, want ErrNoStore and the flag", err)
+	}
+	if err := rows.Delete(t.Context(), inFiles); !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("Delete answers %v, want ErrNoStore", err)
+	}
+	if _, err := files.Open(t.Context(), "s3:bucket/a", 0); !errors.Is(err, store.ErrBadPath) {
+		t.Errorf("Open of an unknown store answers %v, want ErrBadPath", err)
+	}
+}
+
+func TestPostgresPutOfManyChunksHoldsNoTransactionWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	s := openStores(t, "postgres:")
+	object, err := s.Open(t.Context(), put(t, s, "a", content(3*chunk)), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Close()
+	if _, err := io.ReadFull(object, make([]byte, chunk+1)); err != nil {
+		t.Fatal(err)
+	}
+	var held int
+	err = pgtest.Pool(t).QueryRow(t.Context(), `
+		select count(*) from pg_stat_activity
+		 where datname = current_database() and pid <> pg_backend_pid() and (backend_xmin is not null or state like 'idle in%')`).Scan(&held)
+	if err != nil || held != 0 {
+		t.Errorf("%d sessions hold a snapshot or a transaction (%v)", held, err)
+	}
+}
+
+func TestNoLinkIsFollowed(t *testing.T) {
+	t.Parallel()
+	outside, root := t.TempDir(), t.TempDir()
+	s := openStores(t, "file://"+root)
+	put(t, s, "real/a", []byte("ours"))
+	secret := filepath.Join(outside, "secret")
+	links := map[string]string{"out": outside, "in": filepath.Join(root, "real"), "relative": "real", "real/link": secret, "real/inner": "a"}
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"out/secret", "out/new", "in/a", "relative/a", "real/link", "real/inner"} {
+		if object, err := s.Open(t.Context(), "file:"+path, 0); err == nil {
+			object.Close()
+			t.Errorf("%s was opened", path)
+		}
+		if err := s.Delete(t.Context(), "file:"+path); err != nil {
+			t.Errorf("delete %s: %v", path, err)
+		}
+		if _, _, err := s.Put(t.Context(), path, strings.NewReader("x")); err == nil {
+			t.Errorf("%s was put", path)
+		}
+	}
+	if got := paths(t, s); !slices.Equal(got, []string{"real/a"}) {
+		t.Errorf("listed %v, want what is no link", got)
+	}
+	if text, err := os.ReadFile(secret); err != nil || string(text) != "secret" {
+		t.Errorf("the file outside holds %q (%v)", text, err)
+	}
+	for name := range links {
+		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
+			t.Errorf("link %s: %v", name, err)
+		}
+	}
+}
+
+func TestUnfinishedObjectsAreRemovedOnceTheyAreOld(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStores(t, "file://"+root)
+	put(t, s, "reports/1/a", []byte("whole"))
+	old := time.Now().Add(-2 * time.Hour)
+	for name, at := range map[string]time.Time{".unfinished-OLD": old, ".unfinished-YOUNG": time.Now(), ".other": old} {
+		path := filepath.Join(root, "reports/1", name)
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(-time.Hour)); err != nil || removed != 1 {
+		t.Errorf("removed %d (%v), want the old one", removed, err)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "reports/1/.unfinished-OLD")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the old one: %v", err)
+	}
+	if got := paths(t, s); !slices.Equal(got, []string{"reports/1/a"}) {
+		t.Errorf("listed %v", got)
+	}
+}
+
+func TestOpenRefusesWhatIsNoStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	foreign, file, link := filepath.Join(dir, "foreign"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	err := errors.Join(os.MkdirAll(filepath.Join(foreign, "photos"), 0o700), os.WriteFile(file, nil, 0o600), os.Symlink(foreign, link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ rule, url, want string }{
+		{"no scheme", "/var/lib/backoffice", "names no store"},
+		{"nothing", "", "names no store"},
+		{"another scheme", "s3://bucket", "names no store"},
+		{"a relative path", "file:store", "names no store"},
+		{"a host", "file://store/reports", "names no store"},
+		{"more than postgres:", "postgres://localhost/backoffice", "names no store"},
+		{"a symbolic link", "file://" + link, "is a symbolic link"},
+		{"a file", "file://" + file, "no directory"},
+		{"a directory of somebody's files", "file://" + foreign, "holds other files (photos)"},
+		{"a place where none can be made", "file://" + file + "/store", "cannot be used"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			_, err := store.Open(t.Context(), tc.url, pgtest.Pool(t))
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "--store ") {
+				t.Errorf("answers %v, want --store and %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestOpenMakesADirectoryOfItsOwn(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new dir", "store")
+	url := "file://" + strings.ReplaceAll(dir, " ", "%20")
+	pool := pgtest.Pool(t)
+	var together sync.WaitGroup
+	for n := range 8 {
+		together.Go(func() {
+			s, err := store.Open(t.Context(), url, pool)
+			if err == nil {
+				_, _, err = s.Put(t.Context(), fmt.Sprint("by/", n), strings.NewReader("x"))
+				err = errors.Join(err, s.Close())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	together.Wait()
+	seen, err := os.Stat(dir)
+	if err != nil || seen.Mode().Perm() != 0o700 {
+		t.Errorf("the directory is %v (%v), want one for its owner only", seen, err)
+	}
+	if got := paths(t, openStores(t, url)); len(got) != 8 {
+		t.Errorf("%d objects, want 8: %v", len(got), got)
+	}
+}

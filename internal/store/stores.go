@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The schemes of locations.
+const (
+	schemePostgres = "postgres"
+	schemeFile     = "file"
+)
+
+// Stores are all stores of a process: the one that new objects go to, and those that locations written
+// earlier name. A location is "postgres:PATH" or "file:PATH".
+type Stores struct {
+	name     string
+	postgres *postgresStore
+	file     *fileStore // nil: no root was given
+}
+
+// Open opens the store that storeURL names for new objects: "postgres:" for the database of pool, or
+// "file:///dir" for a directory, which is made if it is missing. Objects in the database can be read
+// whichever it is; those in files only when storeURL names their directory. The caller closes the stores, and
+// the pool after them.
+func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, error) {
+	s := &Stores{name: schemePostgres, postgres: &postgresStore{pool: pool}}
+	if storeURL == schemePostgres+":" {
+		return s, nil
+	}
+	dir, err := directory(storeURL)
+	if err != nil {
+		return nil, err
+	}
+	s.name = schemeFile
+	if s.file, err = openFileStore(ctx, dir); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// directory is the one that a file: URL names.
+func directory(given string) (string, error) {
+	const cure = "write it as postgres: or as file:///var/lib/backoffice, with three slashes and an absolute path"
+	parsed, err := url.Parse(given)
+	if err != nil {
+		return "", fmt.Errorf("--store %q cannot be read; %s", given, cure)
+	}
+	plain := parsed.Host == "" && parsed.RawQuery == "" && parsed.Fragment == "" && parsed.User == nil
+	if parsed.Scheme != schemeFile || !plain || !filepath.IsAbs(parsed.Path) {
+		return "", fmt.Errorf("--store %q names no store; %s", given, cure)
+	}
+	return filepath.Clean(parsed.Path), nil
+}
+
+// Name is the scheme of the store that new objects go to: "postgres" or "file".
+func (s *Stores) Name() string { return s.name }
+
+// Location is what Put will answer for path, to be written down before the object is.
+func (s *Stores) Location(path string) string { return s.name + ":" + path }
+
+// Put stores content in the store that new objects go to; see Store.Put.
+func (s *Stores) Put(ctx context.Context, path string, content io.Reader) (location string, bytes int64, err error) {
+	to, err := s.of(s.name)
+	if err != nil {
+		return "", 0, err
+	}
+	bytes, err = to.Put(ctx, path, content)
+	return s.Location(path), bytes, err
+}
+
+// Open reads the object at a location from the given byte on; see Store.Open. ErrNoStore: it lies in a
+// store that this process was not given.
+func (s *Stores) Open(ctx context.Context, location string, offset int64) (io.ReadCloser, error) {
+	from, path, err := s.find(location)
+	if err != nil {
+		return nil, err
+	}
+	return from.Open(ctx, path, offset)
+}
+
+// Delete removes the object at a location; see Store.Delete. ErrNoStore: it lies in a store that this
+// process was not given.
+func (s *Stores) Delete(ctx context.Context, location string) error {
+	from, path, err := s.find(location)
+	if err != nil {
+		return err
+	}
+	return from.Delete(ctx, path)
+}
+
+// Names lists the stores of this process by their schemes.
+func (s *Stores) Names() []string {
+	if s.file == nil {
+		return []string{schemePostgres}
+	}
+	return []string{schemePostgres, schemeFile}
+}
+
+// List answers objects of the named store; see Store.List.
+func (s *Stores) List(ctx context.Context, name, after string, limit int) ([]Object, error) {
+	from, err := s.of(name)
+	if err != nil {
+		return nil, err
+	}
+	return from.List(ctx, after, limit)
+}
+
+// RemoveUnfinished removes what was left by a process that died while it put an object before the given
+// instant, and answers how many.
+func (s *Stores) RemoveUnfinished(ctx context.Context, before time.Time) (int, error) {
+	if s.file == nil { // an unfinished transaction leaves nothing
+		return 0, nil
+	}
+	return s.file.removeUnfinished(ctx, before)
+}
+
+// Close lets go of the directory. The pool stays open.
+func (s *Stores) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.root.Close()
+}
+
+// SplitLocation answers scheme and path of a location: "postgres" and "reports/41/1" of
+// "postgres:reports/41/1". ErrBadPath: it is none.
+func SplitLocation(location string) (name, path string, err error) {
+	name, path, found := strings.Cut(location, ":")
+	if !found || name != schemePostgres && name != schemeFile {
+		return "", "", fmt.Errorf("%w: location %.80q begins with neither postgres: nor file:", ErrBadPath, location)
+	}
+	return name, path, CheckPath(path)
+}
+
+func (s *Stores) find(location string) (Store, string, error) {
+	name, path, err := SplitLocation(location)
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := s.of(name)
+	if err != nil {
+		return nil, "", fmt.Errorf("find object %q: %w", location, err)
+	}
+	return found, path, nil
+}
+
+func (s *Stores) of(name string) (Store, error) {
+	switch {
+	case name == schemePostgres:
+		return s.postgres, nil
+	case s.file == nil:
+		return nil, fmt.Errorf("%w: it lies in files; start this process with --store file:///DIR, the directory it was written to", ErrNoStore)
+	default:
+		return s.file, nil
+	}
+}
