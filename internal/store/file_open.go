@@ -29,10 +29,13 @@ func openFileStore(ctx context.Context, dir string) (*fileStore, error) {
 }
 
 func tryOpenFileStore(ctx context.Context, dir string) (*fileStore, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
 	seen, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+		seen, err = os.Lstat(dir)
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -463,6 +463,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pool := pgtest.Pool(t)
 	for _, tc := range []struct{ rule, url, want string }{
 		{"no scheme", "/var/lib/backoffice", "names no store"},
 		{"nothing", "", "names no store"},
@@ -477,7 +478,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			t.Parallel()
-			_, err := store.Open(t.Context(), tc.url, pgtest.Pool(t))
+			_, err := store.Open(t.Context(), tc.url, pool)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "--store ") {
 				t.Errorf("answers %v, want --store and %q", err, tc.want)
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// The schemes of locations.
+// The schemes of locations, which are the names of the stores.
 const (
-	schemePostgres = "postgres"
-	schemeFile     = "file"
+	Postgres = "postgres"
+	File     = "file"
 )
 
 // Stores are all stores of a process: the one that new objects go to, and those that locations written
@@ -31,15 +31,15 @@ type Stores struct {
 // whichever it is; those in files only when storeURL names their directory. The caller closes the stores, and
 // the pool after them.
 func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, error) {
-	s := &Stores{name: schemePostgres, postgres: &postgresStore{pool: pool}}
-	if storeURL == schemePostgres+":" {
+	s := &Stores{name: Postgres, postgres: &postgresStore{pool: pool}}
+	if storeURL == Postgres+":" {
 		return s, nil
 	}
 	dir, err := directory(storeURL)
 	if err != nil {
 		return nil, err
 	}
-	s.name = schemeFile
+	s.name = File
 	if s.file, err = openFileStore(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func directory(given string) (string, error) {
 		return "", fmt.Errorf("--store %q cannot be read; %s", given, cure)
 	}
 	plain := parsed.Host == "" && parsed.RawQuery == "" && parsed.Fragment == "" && parsed.User == nil
-	if parsed.Scheme != schemeFile || !plain || !filepath.IsAbs(parsed.Path) {
+	if parsed.Scheme != File || !plain || !filepath.IsAbs(parsed.Path) {
 		return "", fmt.Errorf("--store %q names no store; %s", given, cure)
 	}
 	return filepath.Clean(parsed.Path), nil
@@ -96,12 +96,22 @@ func (s *Stores) Delete(ctx context.Context, location string) error {
 	return from.Delete(ctx, path)
 }
 
+// Check answers the name of the store that a location lies in. ErrNoStore: this process was not given that
+// store; ErrBadPath: it is no location.
+func (s *Stores) Check(location string) (name string, err error) {
+	if _, _, err := s.find(location); err != nil {
+		return "", err
+	}
+	name, _, _ = strings.Cut(location, ":")
+	return name, nil
+}
+
 // Names lists the stores of this process by their schemes.
 func (s *Stores) Names() []string {
 	if s.file == nil {
-		return []string{schemePostgres}
+		return []string{Postgres}
 	}
-	return []string{schemePostgres, schemeFile}
+	return []string{Postgres, File}
 }
 
 // List answers objects of the named store; see Store.List.
@@ -134,7 +144,7 @@ func (s *Stores) Close() error {
 // "postgres:reports/41/1". ErrBadPath: it is none.
 func SplitLocation(location string) (name, path string, err error) {
 	name, path, found := strings.Cut(location, ":")
-	if !found || name != schemePostgres && name != schemeFile {
+	if !found || name != Postgres && name != File {
 		return "", "", fmt.Errorf("%w: location %.80q begins with neither postgres: nor file:", ErrBadPath, location)
 	}
 	return name, path, CheckPath(path)
@@ -154,7 +164,7 @@ func (s *Stores) find(location string) (Store, string, error) {
 
 func (s *Stores) of(name string) (Store, error) {
 	switch {
-	case name == schemePostgres:
+	case name == Postgres:
 		return s.postgres, nil
 	case s.file == nil:
 		return nil, fmt.Errorf("%w: it lies in files; start this process with --store file:///DIR, the directory it was written to", ErrNoStore)
