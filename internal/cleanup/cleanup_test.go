@@ -1,0 +1,311 @@
+package cleanup_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"backoffice/internal/cleanup"
+	"backoffice/jobs"
+)
+
+// stores are where objects may lie.
+var stores = []string{"postgres", "file"}
+
+func TestOldTempFilesGoWithTheirObjects(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, name := range stores {
+		_, old := s.tempFile(name, 31)
+		_, young := s.tempFile(name, 29)
+		held, kept := s.tempFile(name, 300)
+		if err := s.hold("temp_files", fmt.Sprint(held)); err != nil {
+			t.Fatal(err)
+		}
+		dry := s.dryRun("temp-files")
+		if !s.has(old) || one[int](s, `select count(*) from temp_files where location = $1`, old) != 1 {
+			t.Errorf("%s: the dry run deleted it", old)
+		}
+		run := s.clean("temp-files")
+		if s.has(old) || !s.has(young) || !s.has(kept) {
+			t.Errorf("%s: there is old %t, young %t, held %t", name, s.has(old), s.has(young), s.has(kept))
+		}
+		if left := s.texts(`select string_agg(location, ' ' order by id) from temp_files where location like $1`, name+":%"); left != young+" "+kept {
+			t.Errorf("%s: left %s", name, left)
+		}
+		if run.Rows != 1 || run.Bytes != 7 || run.Errors != 0 || !strings.HasSuffix(run.Sample[0], " "+old) || !run.Oldest.Equal(*run.Newest) || run.FinishedAt == nil {
+			t.Errorf("%s: the run says %+v", name, run)
+		}
+		if !run.SetHash.Equal(dry.SetHash) || dry.Rows != run.Rows || dry.Bytes != run.Bytes || dry.Held != run.Held || !dry.DryRun || run.DryRun {
+			t.Errorf("%s: the dry run said %+v, the run %+v", name, dry, run)
+		}
+	}
+	if log := s.logged.String(); strings.Count(log, "cleanup finished") != 4 || !strings.Contains(log, "policy=temp-files") || !strings.Contains(log, "count=1 bytes=7 held=1") {
+		t.Errorf("logged %s", log)
+	}
+}
+
+func TestAHeldRowGoesOnceTheHoldIsRemoved(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id, location := s.tempFile("file", 31)
+	if err := s.hold("temp_files", fmt.Sprint(id)); err != nil {
+		t.Fatal(err)
+	}
+	if run := s.clean("temp-files"); run.Rows != 0 || run.Held != 1 {
+		t.Errorf("the run says %+v", run)
+	}
+	s.unhold("temp_files", fmt.Sprint(id))
+	if run := s.clean("temp-files"); run.Rows != 1 || s.has(location) {
+		t.Errorf("the run says %+v", run)
+	}
+}
+
+// A part is old when nobody needs it: however small an age somebody sets, a report keeps what it has
+// written and what it has published.
+func TestPartsThatAReportNeedsStay(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, name := range stores {
+		kept := map[string]string{"of a running report": s.part(s.report("running"), 1, name), "of one that waits": s.part(s.report("queued"), 1, name)}
+		_, published := s.artifact(name, -1)
+		kept["of a published artifact"] = published[0]
+		left := map[string]string{"of a failed report": s.part(s.report("failed"), 1, name), "of a cancelled one": s.part(s.report("cancelled"), 1, name)}
+		for _, locations := range []map[string]string{kept, left} {
+			for _, location := range locations {
+				s.register(location, 31)
+			}
+		}
+		if run := s.clean("temp-files"); run.Rows != 2 || run.Errors != 0 {
+			t.Errorf("%s: the run says %+v", name, run)
+		}
+		parts := `select count(*) from artifact_parts where location = $1`
+		for what, location := range kept {
+			if !s.has(location) || one[int](s, parts, location) != 1 {
+				t.Errorf("%s: a part %s is gone", name, what)
+			}
+		}
+		for what, location := range left {
+			if s.has(location) || one[int](s, parts, location) != 0 {
+				t.Errorf("%s: a part %s is left", name, what)
+			}
+		}
+	}
+}
+
+func TestExpiredArtifactsGoWithTheirParts(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, name := range stores {
+		expired, gone := s.artifact(name, 1)
+		fresh, stay := s.artifact(name, -1)
+		held, kept := s.artifact(name, 100)
+		if err := s.hold("artifacts", fmt.Sprint(held)); err != nil {
+			t.Fatal(err)
+		}
+		if run := s.clean("artifacts"); run.Rows != 1 || run.Bytes != 14 || run.Errors != 0 {
+			t.Errorf("%s: the run says %+v", name, run)
+		}
+		for report, want := range map[int64]bool{expired: false, fresh: true, held: true} {
+			there := one[bool](s, `select (select count(*) from artifacts where report_id = $1) = 1 and (select count(*) from artifact_parts where report_id = $1) = 2`, report)
+			marked := one[bool](s, `select expired_at is not null from reports where id = $1`, report)
+			if there != want || marked == want {
+				t.Errorf("%s: artifact %d is there: %t, its report expired: %t; want it there: %t", name, report, there, marked, want)
+			}
+		}
+		for _, location := range gone {
+			if s.has(location) {
+				t.Errorf("%s is left", location)
+			}
+		}
+		for _, location := range append(stay, kept...) {
+			if !s.has(location) {
+				t.Errorf("%s is gone", location)
+			}
+		}
+	}
+}
+
+// Rows that were marked by a process that died are finished by the next run, whether the object is still
+// there or not, and count as its own.
+func TestWhatWasMarkedIsFinished(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, with := s.tempFile("file", 31)
+	_, without := s.tempFile("file", 31)
+	report, parts := s.artifact("file", 1)
+	if err := s.stores.Delete(t.Context(), without); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.stores.Delete(t.Context(), parts[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`update temp_files set deleting_at = now()`)
+	s.exec(`update artifacts set deleting_at = now()`)
+	dry := s.dryRun("temp-files")
+	if run := s.clean("temp-files"); run.Rows != 2 || run.Errors != 0 || s.has(with) || !run.SetHash.Equal(dry.SetHash) {
+		t.Errorf("the run says %+v, the dry run %+v", run, dry)
+	}
+	if run := s.clean("artifacts"); run.Rows != 1 || s.has(parts[1]) || one[int](s, `select count(*) from artifact_parts`) != 0 {
+		t.Errorf("artifact %d: the run says %+v", report, run)
+	}
+	if left := one[int](s, `select count(*) from temp_files`); left != 0 {
+		t.Errorf("%d rows are left", left)
+	}
+}
+
+// An object that cannot be deleted keeps its row, and stops no other. What this process cannot reach at all
+// is not even marked.
+func TestOneObjectsErrorStopsNoOther(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, first := s.tempFile("postgres", 31)
+	s.exec(`insert into temp_files (location, created_at) values ('s3:bucket/a', now() - interval '31 days'), ('file:../etc/passwd', now() - interval '31 days')`)
+	_, last := s.tempFile("postgres", 31)
+	run := s.clean("temp-files")
+	if run.Rows != 2 || run.Errors != 2 || !strings.Contains(run.Error, "s3:bucket/a") || s.has(first) || s.has(last) {
+		t.Errorf("the run says %+v", run)
+	}
+	if left := s.texts(`select string_agg(location, ' ' order by id) from temp_files where deleting_at is null`); left != "s3:bucket/a file:../etc/passwd" {
+		t.Errorf("left unmarked: %s", left)
+	}
+	_, elsewhere := s.tempFile("file", 31)
+	s.stores = s.open("postgres:")
+	if run := s.clean("temp-files"); run.Rows != 0 || run.Errors != 3 || one[int](s, `select count(*) from temp_files where deleting_at is null`) != 3 {
+		t.Errorf("without the store of %s the run says %+v", elsewhere, run)
+	}
+}
+
+func TestPlainTargets(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`insert into idempotency_keys (api_key_id, route, key, body_sha256, status, body, created_at)
+		select 0, 'POST /api/orders', 'k' || n, sha256(''), 201, '', now() - make_interval(hours => n) from generate_series(1, 96) n`)
+	s.exec(`insert into schedule_runs (schedule, tick_at, outcome, at)
+		select s, now() - make_interval(days => 10 * n), 'skipped', now() - make_interval(days => 10 * n) from generate_series(1, 20) n, unnest('{often,yearly}'::text[]) s where s = 'often' or n > 15`)
+	s.exec(`insert into cleanup_runs (policy, target, cutoff, started_at, finished_at)
+		select 'old', 'x', now(), now() - make_interval(days => 10 * n), case when n < 20 then now() end from generate_series(1, 20) n`)
+	s.exec(`insert into worker_processes (client_id, host, pid, version, queues, started_at, beat_at, declared_dead_at)
+		select 'w' || n, 'h', n, 'v', '{}', now() - interval '1 year', now(), case when n > 1 then now() - make_interval(days => n) end from generate_series(1, 10) n`)
+	s.exec(`insert into river_job (kind, queue, max_attempts, args, state, attempt, attempted_at, attempted_by) values ('k', 'q', 5, '{}', 'running', 1, now(), '{x,w9}')`)
+	for _, tc := range []struct{ policy, left, want string }{
+		{"idempotency-keys", `select count(*)::text || ' ' || (min(created_at) > now() - interval '48 hours') from idempotency_keys`, "47 true"},
+		{"schedule-runs", `select string_agg(schedule || ' ' || n, ', ' order by schedule) from (select schedule, count(*) as n from schedule_runs group by 1) x`, "often 8, yearly 1"},
+		{"cleanup-runs", `select count(*)::text from cleanup_runs where policy = 'old'`, "9"}, // one of them unfinished
+		{"worker-processes", `select string_agg(client_id, ' ' order by pid) from worker_processes`, "w1 w2 w3 w4 w5 w6 w9"},
+	} {
+		dry := s.dryRun(tc.policy)
+		run := s.clean(tc.policy)
+		if run.Rows == 0 || !run.SetHash.Equal(dry.SetHash) || run.Rows != dry.Rows {
+			t.Errorf("%s: the run says %+v, the dry run %+v", tc.policy, run, dry)
+		}
+		if left := s.texts(tc.left); left != tc.want {
+			t.Errorf("%s: left %s, want %s", tc.policy, left, tc.want)
+		}
+	}
+}
+
+func TestAllEnabledPoliciesRunAndNoOther(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	if _, err := s.tryClean(jobs.CleanUpArgs{}); err != nil {
+		t.Fatal(err)
+	}
+	const ran = `select string_agg(policy, ' ' order by policy) from cleanup_runs where finished_at is not null`
+	if got, want := s.texts(ran), "artifacts cleanup-runs idempotency-keys orphans schedule-runs temp-files worker-processes"; got != want {
+		t.Errorf("ran %s, want %s", got, want)
+	}
+	s.exec(`truncate cleanup_runs`)
+	s.exec(`update retention_policies set enabled = false where name <> 'artifacts'`)
+	s.exec(`delete from retention_policies where name = 'orphans'`) // comes back, enabled
+	if _, err := s.tryClean(jobs.CleanUpArgs{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.texts(ran); got != "artifacts orphans" {
+		t.Errorf("ran %s, want what is enabled", got)
+	}
+	s.exec(`truncate cleanup_runs`)
+	s.clean("temp-files") // by name, though it is disabled
+	_, err := s.tryClean(jobs.CleanUpArgs{Policy: "tempfiles"})
+	if !errors.Is(err, cleanup.ErrNotFound) || !strings.Contains(err.Error(), `policy "tempfiles" does not exist; there are artifacts,`) {
+		t.Errorf("an unknown policy answers %v", err)
+	}
+}
+
+func TestOneAgeForManyRowsIsSeenRowByRow(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`insert into temp_files (location, created_at) select 'file:t/' || n, '2020-01-01' from generate_series(1, 25) n`)
+	s.exec(`insert into idempotency_keys (api_key_id, route, key, body_sha256, status, body, created_at)
+		select 0, 'POST /api/orders', 'k' || n, sha256(''), 201, '', '-infinity' from generate_series(1, 25) n`)
+	s.dryRun("temp-files")
+	s.exec(`update retention_policies set batch_size = 4`)
+	for i := range 5 {
+		if err := s.hold("temp_files", fmt.Sprint(5*i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dry := s.dryRun("temp-files")
+	if run := s.clean("temp-files"); run.Rows != 20 || run.Held != 5 || !run.SetHash.Equal(dry.SetHash) || dry.Held != 5 {
+		t.Errorf("the run says %+v, the dry run %+v", run, dry)
+	}
+	if run := s.clean("idempotency-keys"); run.Rows != 25 || run.Oldest != nil {
+		t.Errorf("the run says %+v", run)
+	}
+}
+
+func TestACutoffSparesWhatIsYounger(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, old := s.tempFile("file", 40)
+	dry := s.dryRun("temp-files")
+	_, later := s.tempFile("file", 31)
+	s.exec(`update temp_files set created_at = $2::timestamptz + interval '1 microsecond' where location = $1`, later, dry.Cutoff)
+	run := s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: dry.Cutoff})
+	if s.has(old) || !s.has(later) || !run.SetHash.Equal(dry.SetHash) {
+		t.Errorf("the run says %+v, the dry run %+v", run, dry)
+	}
+	announced, err := cleanup.Announced(t.Context(), s.pool, run)
+	if err != nil || announced == nil || announced.ID != dry.ID {
+		t.Errorf("announced by %+v (%v), want the dry run %d", announced, err, dry.ID)
+	}
+	_, young := s.tempFile("file", 29)
+	s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: time.Now()})
+	if !s.has(young) {
+		t.Error("a cutoff deletes what is younger than the policy's age")
+	}
+}
+
+func TestTimeUpIsGoneOnWithByTheSameJob(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for range 9 {
+		s.tempFile("file", 31)
+		s.tempFile("postgres", 31)
+	}
+	dry := s.dryRun("temp-files")
+	s.exec(`update retention_policies set batch_size = 4, enabled = name in ('artifacts', 'temp-files', 'schedule-runs')`)
+	c := s.cleaner()
+	c.JobID = 41
+	c.Budget = time.Nanosecond
+	slices := 0
+	for more := true; more; slices++ {
+		if slices > 1000 {
+			t.Fatal("the run comes to no end")
+		}
+		if slices%5 == 4 {
+			c.Budget = time.Minute // let one get somewhere
+		}
+		outcome, err := c.Run(t.Context(), jobs.CleanUpArgs{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		more, c.Budget = outcome.More, time.Nanosecond
+	}
+	runs, err := cleanup.RunsOf(t.Context(), s.pool, 41)
+	if err != nil || len(runs) != 3 || runs[2].Policy != "temp-files" || runs[2].Rows != 18 || !runs[2].SetHash.Equal(dry.SetHash) || slices < 2 {
+		t.Errorf("after %d slices the runs are %+v (%v)", slices, runs, err)
+	}
+}

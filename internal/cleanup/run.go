@@ -1,0 +1,206 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// run is one policy's run under way: the row of cleanup_runs and what is known of it here.
+type run struct {
+	*Cleaner
+	policy   Policy
+	dry      bool
+	deadline time.Time
+
+	id      int64
+	cutoff  string // timestamptz as text, as all instants that only Postgres compares: it knows infinity
+	at      cursor
+	resumed bool
+}
+
+// cursor is the age and the tie of the last row that was looked at, so that rows that stay are not read
+// again and again.
+type cursor struct{ age, tie string }
+
+// refusedError says why a run was refused by its safety cap.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+const findRunSQL = `
+select /* cleanup.Run */ id, cutoff::text, finished_at is not null, coalesce(cursor_at::text, '-infinity'), cursor_tie
+  from cleanup_runs
+ where job_id = $1
+   and policy = $2
+   and not job_done
+ order by id desc
+ limit 1`
+
+// The policy's row decides, as it stands when the run begins.
+const beginRunSQL = `
+insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cutoff)
+select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz)
+  from retention_policies
+ where name = $1
+returning id, cutoff::text`
+
+// begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished.
+// A cutoff that is not zero spares what is younger.
+func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err error) {
+	r.at.age = "-infinity"
+	var most *time.Time
+	if !cutoff.IsZero() {
+		most = &cutoff
+	}
+	err = r.Fence(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).Scan(&r.id, &r.cutoff, &finished, &r.at.age, &r.at.tie)
+		if r.resumed = err == nil; r.resumed || !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, most).Scan(&r.id, &r.cutoff)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, say(ErrNotFound, "policy %q was deleted meanwhile", r.policy.Name)
+	}
+	return finished, err
+}
+
+// gone is what a transaction adds to the run.
+type gone struct {
+	rows, bytes, held, errors int64
+	hash                      setHash
+	oldest, newest            *string
+	sample                    []string
+	failed                    error // the first error
+	at                        *cursor
+}
+
+// sampleSize is how many rows a run names.
+const sampleSize = 10
+
+// add counts a row in.
+func (g *gone) add(target string, row row) {
+	g.rows++
+	g.bytes += row.bytes
+	g.hash.add(target, row.key)
+	if row.age != "" {
+		if g.oldest == nil { // rows come by age
+			g.oldest = &row.age
+		}
+		g.newest = &row.age
+	}
+	if len(g.sample) < sampleSize {
+		g.sample = append(g.sample, row.String())
+	}
+}
+
+// fail counts a row that could not be deleted.
+func (g *gone) fail(row row, err error) {
+	g.errors++
+	if g.failed == nil {
+		g.failed = fmt.Errorf("%s: %w", row, err)
+	}
+}
+
+const recordSQL = `
+update /* cleanup.Run */ cleanup_runs
+   set rows = rows + $2,
+       bytes = bytes + $3,
+       held = held + $4,
+       errors = errors + $5,
+       error = coalesce(error, $6),
+       set_hash = set_hash + $7::text::numeric,
+       oldest = least(oldest, $8::text::timestamptz, $9::text::timestamptz),
+       newest = greatest(newest, $8::text::timestamptz, $9::text::timestamptz),
+       sample = (sample || $10::text[])[1:$11],
+       cursor_at = coalesce($12::text::timestamptz, cursor_at),
+       cursor_tie = coalesce($13, cursor_tie)
+ where id = $1`
+
+// record adds to the run's row, in the transaction of what it tells of.
+func (r *run) record(ctx context.Context, tx pgx.Tx, g gone) error {
+	var failed, age, tie *string
+	if g.failed != nil {
+		failed = new(g.failed.Error())
+	}
+	if g.at != nil {
+		age, tie = &g.at.age, &g.at.tie
+	}
+	sample := g.sample
+	if sample == nil {
+		sample = []string{}
+	}
+	_, err := tx.Exec(ctx, recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(),
+		g.oldest, g.newest, sample, sampleSize, age, tie)
+	if err != nil {
+		return fmt.Errorf("record what run %d did: %w", r.id, err)
+	}
+	return nil
+}
+
+const endRunSQL = `
+update /* cleanup.Run */ cleanup_runs
+   set finished_at = case when $2 then clock_timestamp() end,
+       error = coalesce($3, error),
+       refused = $4,
+       cursor_at = null,
+       cursor_tie = ''
+ where id = $1
+returning rows, bytes, held, errors, coalesce(error, ''), clock_timestamp() - started_at`
+
+// end finishes the run's row, and logs the run, unless an error asks for another attempt: then the row only
+// tells the error. It answers the error it was given.
+func (r *run) end(ctx context.Context, failed error) error {
+	var refusal *refusedError
+	refused := errors.As(failed, &refusal)
+	over := failed == nil || refused
+	var text *string
+	if failed != nil {
+		text = new(failed.Error())
+	}
+	var rows, bytes, held, faults int64
+	var first string
+	var took time.Duration
+	err := r.Fence(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, endRunSQL, r.id, over, text, refused).Scan(&rows, &bytes, &held, &faults, &first, &took)
+	})
+	if err != nil {
+		return errors.Join(failed, fmt.Errorf("end run %d: %w", r.id, err))
+	}
+	facts := []any{"policy", r.policy.Name, "run_id", r.id, "count", rows, "bytes", bytes, "held", held, "errors", faults, "dry_run", r.dry, "took", took}
+	switch {
+	case failed != nil:
+		r.Log.WarnContext(ctx, "cleanup not finished", append(facts, "error", failed)...)
+	case faults > 0:
+		r.Log.WarnContext(ctx, "cleanup finished with errors", append(facts, "error", first)...)
+	default:
+		r.Log.InfoContext(ctx, "cleanup finished", facts...)
+	}
+	return failed
+}
+
+// outOfTime tells whether the next batch is another call's.
+func (r *run) outOfTime() bool { return r.Budget > 0 && time.Now().After(r.deadline) }
+
+const (
+	// restShare of a batch's time is left to others after it.
+	restShare = 0.1
+	// longestRest bounds the rest after a batch that waited for a lock.
+	longestRest = time.Second
+)
+
+// rest pauses after a batch that began at the given instant.
+func (r *run) rest(ctx context.Context, begun time.Time) error {
+	timer := time.NewTimer(min(time.Duration(restShare*float64(time.Since(begun))), longestRest))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
