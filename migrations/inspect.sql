@@ -269,3 +269,40 @@ select process.client_id,
  order by process.started_at desc, process.client_id;
 
 comment on view inspect.workers is 'One row per worker process: alive, stopping, frozen, silent or dead, and what it works.';
+
+create view inspect.cleanup as
+select policy.name as policy, policy.target, policy.age, policy.enabled,
+       case
+         when run.id is null then null
+         when run.refused then 'refused'
+         when run.finished_at is not null then 'finished'
+         when job.state = 'running' then 'at work'
+         when job.state in ('available', 'scheduled', 'retryable') then 'goes on'
+         else 'broke off' -- the next run finishes what it marked
+       end as last_run,
+       run.started_at as last_started_at,
+       date_trunc('milliseconds', coalesce(run.finished_at, now()) - run.started_at) as took,
+       run.rows as deleted_rows, run.bytes as deleted_bytes, run.held, run.errors,
+       left(run.error, 200) as error,
+       (select count(*) from holds hold where hold.target = policy.target) as holds,
+       last_dry.started_at as last_dry_run_at,
+       run.id as run_id, run.job_id
+  from retention_policies policy
+  left join lateral (
+       select latest.*
+         from cleanup_runs latest
+        where latest.policy = policy.name
+          and not latest.dry_run
+        order by latest.id desc
+        limit 1) run on true
+  left join river_job job on job.id = run.job_id
+  left join lateral (
+       select latest.started_at
+         from cleanup_runs latest
+        where latest.policy = policy.name
+          and latest.dry_run
+        order by latest.id desc
+        limit 1) last_dry on true
+ order by policy.name;
+
+comment on view inspect.cleanup is 'One row per retention policy: what its last run deleted, kept and could not delete.';

@@ -4,6 +4,7 @@ package workers
 
 import (
 	"fmt"
+	"log/slog"
 	"sort"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/jobs"
 )
 
@@ -21,12 +23,16 @@ type Deps struct {
 	Jobs  jobs.Enqueuer
 	Now   func() time.Time
 	Group queue.GroupConfig // how jobs of the kinds that share commits do so
+
+	Stores *store.Stores // where artifacts are put
+	Log    *slog.Logger  // nil: nothing is said beside the jobs' outcomes
 }
 
 // kinds is every kind of this build. A new kind adds its line here.
 var kinds = []kind{
 	of(func(d Deps) river.Worker[jobs.ProcessOrderArgs] { return NewProcessOrderWorker(d) }),
 	of(func(d Deps) river.Worker[jobs.ReconcileOrdersArgs] { return &ReconcileOrdersWorker{Deps: d} }),
+	of(func(d Deps) river.Worker[jobs.CleanUpArgs] { return &CleanUpWorker{Deps: d} }),
 }
 
 // kind is a job kind with its types erased.
@@ -64,6 +70,9 @@ func (w contracted[T]) NextRetry(*river.Job[T]) time.Time { return time.Time{} }
 
 // Register builds the worker of every kind. It fails when a kind leaves out part of its contract.
 func Register(d Deps) (*river.Workers, error) {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
 	registered := river.NewWorkers()
 	for _, k := range kinds {
 		if err := k.contract.Check(); err != nil {

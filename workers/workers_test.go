@@ -17,6 +17,7 @@ import (
 	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/jobs"
 	"backoffice/workers"
 )
@@ -38,7 +39,7 @@ func TestEveryKindDeclaresAllOfItsContract(t *testing.T) {
 func TestDecodeRefusesAnUnknownKind(t *testing.T) {
 	t.Parallel()
 	_, err := workers.Decode("proces_order", []byte(`{"order_id": 1}`))
-	if want := `kind "proces_order" is unknown; this build knows process_order, reconcile_orders`; err == nil || err.Error() != want {
+	if want := `kind "proces_order" is unknown; this build knows clean_up, process_order, reconcile_orders`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %q", err, want)
 	}
 }
@@ -56,7 +57,11 @@ func startGroups(t *testing.T, pool *pgxpool.Pool, clientID string, group queue.
 	if err != nil {
 		t.Fatal(err)
 	}
-	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: group})
+	stores, err := store.Open(t.Context(), "postgres:", pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: group, Stores: stores})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ between runs; Ctrl-C stops it all.
 				Usage: "`DIR` of initdb and postgres (default: searched for)"},
 			&cli.IntFlag{Name: "pg-port", EnvVars: []string{"BACKOFFICE_PG_PORT"},
 				Usage: "also listen on this `PORT` of 127.0.0.1 (default: unix socket only)"},
+			storeFlag(),
 			&cli.BoolFlag{Name: "no-samples", EnvVars: []string{"BACKOFFICE_NO_SAMPLES"},
 				Usage: "leave an empty database empty"},
 		),
@@ -170,7 +171,12 @@ func (d *dev) work(ctx context.Context) (failed error) {
 			pool.Close()
 		}
 	}()
-	process, err := newWorkerProcess(ctx, pool, settings, d.log())
+	stores, err := openStores(d.c, pool)
+	if err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, stores.Close()) }()
+	process, err := newWorkerProcess(ctx, pool, stores, settings, d.log())
 	if err != nil {
 		return err
 	}

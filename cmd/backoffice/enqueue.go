@@ -41,6 +41,7 @@ func enqueueCommand() *cli.Command {
 
   backoffice enqueue process-order --order 123 --wait
   backoffice enqueue process-order --number 536365
+  backoffice enqueue clean-up --policy temp-files --dry-run --wait
   backoffice enqueue --kind process_order --args '{"order_id": 123}' --priority 4
   backoffice enqueue --from-file jobs.ndjson   one {"kind": ..., "args": {...}} a line`,
 		Flags: append(enqueueFlags(),
@@ -49,7 +50,7 @@ func enqueueCommand() *cli.Command {
 			&cli.PathFlag{Name: "from-file", EnvVars: []string{"BACKOFFICE_ENQUEUE_FROM_FILE"},
 				Usage: "enqueue every line of an ndjson `FILE` in one transaction; each line has kind and args, and may have queue, priority and at"},
 		),
-		Subcommands: []*cli.Command{enqueueProcessOrderCommand(), enqueueReconcileOrdersCommand()},
+		Subcommands: []*cli.Command{enqueueProcessOrderCommand(), enqueueReconcileOrdersCommand(), enqueueCleanUpCommand()},
 		Action:      runEnqueue,
 	}
 }
@@ -179,9 +180,21 @@ type enqueuedJob struct {
 }
 
 func enqueueOne(c *cli.Context, pool *pgxpool.Pool, request jobRequest) error {
-	client, err := queue.NewInserter(pool)
+	answer, err := putInQueue(c, pool, request)
 	if err != nil {
 		return err
+	}
+	if err := printEnqueued(c, answer); err != nil {
+		return err
+	}
+	return answer.failure(c)
+}
+
+// putInQueue enqueues one job and, with --wait, waits for its end.
+func putInQueue(c *cli.Context, pool *pgxpool.Pool, request jobRequest) (enqueuedJob, error) {
+	client, err := queue.NewInserter(pool)
+	if err != nil {
+		return enqueuedJob{}, err
 	}
 	var inserted *rivertype.JobInsertResult
 	err = postgres.InTx(c.Context, pool, func(tx pgx.Tx) (err error) {
@@ -189,9 +202,9 @@ func enqueueOne(c *cli.Context, pool *pgxpool.Pool, request jobRequest) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("enqueue %s: %w", request.args.Kind(), err)
+		return enqueuedJob{}, fmt.Errorf("enqueue %s: %w", request.args.Kind(), err)
 	}
-	return reportEnqueued(c, client, answerOf(inserted.Job, inserted.UniqueSkippedAsDuplicate))
+	return answerOf(inserted.Job, inserted.UniqueSkippedAsDuplicate).awaited(c, client)
 }
 
 func answerOf(job *rivertype.JobRow, duplicate bool) enqueuedJob {
@@ -202,20 +215,22 @@ func answerOf(job *rivertype.JobRow, duplicate bool) enqueuedJob {
 	return answer
 }
 
-// reportEnqueued prints a job that was enqueued and, with --wait, what became of it in the end.
-func reportEnqueued(c *cli.Context, client *queue.Client, answer enqueuedJob) error {
-	if c.Bool("wait") {
-		job, err := waitFinal(c, client, answer.JobID)
-		if err != nil {
-			return err
-		}
-		answer = answerOf(job, answer.Duplicate)
+// awaited is the job as it is in the end with --wait, and as it is without.
+func (j enqueuedJob) awaited(c *cli.Context, client *queue.Client) (enqueuedJob, error) {
+	if !c.Bool("wait") {
+		return j, nil
 	}
-	if err := printEnqueued(c, answer); err != nil {
-		return err
+	job, err := waitFinal(c, client, j.JobID)
+	if err != nil {
+		return enqueuedJob{}, err
 	}
-	if c.Bool("wait") && answer.State != rivertype.JobStateCompleted {
-		return fmt.Errorf("job %d was %s: %s", answer.JobID, answer.State, answer.Error)
+	return answerOf(job, j.Duplicate), nil
+}
+
+// failure is the error of a job that --wait saw end otherwise than completed.
+func (j enqueuedJob) failure(c *cli.Context) error {
+	if c.Bool("wait") && j.State != rivertype.JobStateCompleted {
+		return fmt.Errorf("job %d was %s: %s", j.JobID, j.State, j.Error)
 	}
 	return nil
 }

@@ -178,7 +178,14 @@ func runSchedule(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, name 
 	if err != nil {
 		return err
 	}
-	return reportEnqueued(c, client, enqueuedJob{
+	answer, err := enqueuedJob{
 		JobID: run.JobID, Kind: run.Kind, Queue: run.Queue, State: rivertype.JobState(run.State), Duplicate: run.Duplicate,
-	})
+	}.awaited(c, client)
+	if err != nil {
+		return err
+	}
+	if err := printEnqueued(c, answer); err != nil {
+		return err
+	}
+	return answer.failure(c)
 }

@@ -55,6 +55,7 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "how long a commit that is not full waits for more jobs; 0 adds no delay, and a busy queue fills commits by itself"},
 			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"},
 				Usage: "`CONNECTIONS` of this process at most (default: its committers, plus the workers of the other queues, plus 6)"},
+			storeFlag(),
 			&cli.DurationFlag{Name: "soft-stop", EnvVars: []string{"BACKOFFICE_SOFT_STOP"}, Value: 20 * time.Second,
 				Usage: "how long running jobs may finish after a stop is asked, before they are cancelled"},
 			&cli.DurationFlag{Name: "hard-stop", EnvVars: []string{"BACKOFFICE_HARD_STOP"}, Value: 10 * time.Second,
@@ -106,12 +107,17 @@ func runWorker(c *cli.Context) (failed error) {
 	if err := settings.checkServer(c.Context, pool); err != nil {
 		return err
 	}
+	stores, err := openStores(c, pool)
+	if err != nil {
+		return err
+	}
+	defer func() { failed = errors.Join(failed, stores.Close()) }()
 	stopProfiles, err := startProfiles(c.String("profile"))
 	if err != nil {
 		return err
 	}
 	defer func() { failed = errors.Join(failed, stopProfiles()) }()
-	process, err := newWorkerProcess(c.Context, pool, settings, logger(c))
+	process, err := newWorkerProcess(c.Context, pool, stores, settings, logger(c))
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/internal/telemetry"
 	"backoffice/migrations"
 	"backoffice/periodic"
@@ -128,12 +129,12 @@ type workerProcess struct {
 	log    *slog.Logger
 }
 
-func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, s workerSettings, log *slog.Logger) (*workerProcess, error) {
+func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, stores *store.Stores, s workerSettings, log *slog.Logger) (*workerProcess, error) {
 	inserter, err := queue.NewInserter(pool)
 	if err != nil {
 		return nil, err
 	}
-	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: s.group})
+	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: s.group, Stores: stores, Log: log})
 	if err != nil {
 		return nil, err
 	}

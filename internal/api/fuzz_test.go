@@ -16,6 +16,7 @@ import (
 	"backoffice/internal/order"
 	"backoffice/internal/pgtest"
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/workers"
 
 	"github.com/jackc/pgx/v5"
@@ -130,7 +131,11 @@ func (f *fuzzRun) startWorker() (stop func()) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	registered, err := workers.Register(workers.Deps{Pool: f.pool, Jobs: inserter, Now: time.Now})
+	stores, err := store.Open(f.t.Context(), "postgres:", f.pool)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	registered, err := workers.Register(workers.Deps{Pool: f.pool, Jobs: inserter, Now: time.Now, Stores: stores})
 	if err != nil {
 		f.t.Fatal(err)
 	}

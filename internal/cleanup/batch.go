@@ -60,7 +60,7 @@ delete /* cleanup.Run */ from {table} t
 func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 	t, err := targetOf(r.policy.Target)
 	if err != nil {
-		return false, err
+		return false, &refusedError{fmt.Sprintf("policy %s: %v", r.policy.Name, err)}
 	}
 	if r.at.tie == "" {
 		r.at.tie = t.first()

@@ -115,9 +115,9 @@ update /* cleanup.SetPolicy */ retention_policies
        enabled = coalesce($5, enabled)
  where name = $1`
 
-// SetPolicy changes a policy and writes down in the audit log who did. ErrInvalid names the value that is
+// SetPolicy changes a policy. ErrInvalid names the value that is
 // out of range, ErrNotFound that there is no such policy.
-func SetPolicy(ctx context.Context, tx pgx.Tx, name string, change Change, by string) error {
+func SetPolicy(ctx context.Context, tx pgx.Tx, name string, change Change) error {
 	if err := change.check(); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func SetPolicy(ctx context.Context, tx pgx.Tx, name string, change Change, by st
 	if _, err := tx.Exec(ctx, setPolicySQL, name, change.Age, change.BatchSize, change.MaxShare, change.Enabled); err != nil {
 		return fmt.Errorf("set policy %s: %w", name, err)
 	}
-	return audit(ctx, tx, by, "set_retention", "policy "+name, change.String())
+	return nil
 }
 
 func (c Change) check() error {
@@ -145,7 +145,7 @@ func (c Change) check() error {
 	return nil
 }
 
-// String tells the change as the audit log keeps it.
+// String tells the change, as an audit log keeps it.
 func (c Change) String() string {
 	var said []string
 	if c.Age != nil {
@@ -161,18 +161,6 @@ func (c Change) String() string {
 		said = append(said, map[bool]string{true: "enabled", false: "disabled"}[*c.Enabled])
 	}
 	return strings.Join(said, ", ")
-}
-
-const auditSQL = `
-insert /* cleanup.audit */ into audit_log (actor, action, target, reason)
-values ($1, $2, $3, nullif($4, ''))`
-
-// audit writes down what an operator did, in the transaction that does it.
-func audit(ctx context.Context, tx pgx.Tx, actor, action, target, reason string) error {
-	if _, err := tx.Exec(ctx, auditSQL, actor, action, target, reason); err != nil {
-		return fmt.Errorf("write down %s of %s: %w", action, target, err)
-	}
-	return nil
 }
 
 // sentence is an error whose text is for people and whose cause is one of the sentinels.

@@ -157,7 +157,7 @@ func (s *shop) hold(target, key string) error {
 
 func (s *shop) unhold(target, key string) {
 	s.t.Helper()
-	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error { return cleanup.RemoveHold(s.t.Context(), tx, target, key, "anna") })
+	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error { return cleanup.RemoveHold(s.t.Context(), tx, target, key) })
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func (t target) first() string {
 func targetOf(table string) (target, error) {
 	at := slices.IndexFunc(targets, func(t target) bool { return t.table == table })
 	if at < 0 {
-		return target{}, say(ErrNotFound, "target %q is none that this program deletes from; known are %s", table, strings.Join(targetNames(), ", "))
+		return target{}, say(ErrInvalid, "target %q is none that this program deletes from; known are %s", table, strings.Join(targetNames(), ", "))
 	}
 	return targets[at], nil
 }
