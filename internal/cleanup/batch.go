@@ -27,6 +27,11 @@ func (r row) String() string { return strings.Join(append([]string{r.key}, r.loc
 // mostBytes bounds what one transaction deletes of objects in the database, beyond the first of a batch.
 const mostBytes = 256 << 20
 
+// The planner expects to read the whole table, however few rows the limit leaves: it would compile each
+// statement for longer than it takes, and on stale statistics read and sort what an index has in order.
+const planSQL = `
+select /* cleanup.Run */ set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)`
+
 const (
 	nextRowsSQL = `
 select /* cleanup.Run */ t.ctid::text, {key}, ({age})::text, ({tie})::text, {bytes}, {location}
@@ -138,12 +143,14 @@ func (b *batch) next(ctx context.Context, tx pgx.Tx) ([]row, error) {
 	if !b.dry {
 		statement += lockedSQL
 	}
-	found, err := tx.Query(ctx, b.target.sql(statement), b.cutoff, b.at.age, b.at.tie, b.policy.BatchSize)
-	if err != nil {
-		return nil, fmt.Errorf("find old rows of %s: %w", b.target.table, err)
-	}
-	rows, err := pgx.CollectRows(found, scanRow)
-	if err != nil {
+	var rows []row
+	queries := &pgx.Batch{}
+	queries.Queue(planSQL)
+	queries.Queue(b.target.sql(statement), b.cutoff, b.at.age, b.at.tie, b.policy.BatchSize).Query(func(found pgx.Rows) (err error) {
+		rows, err = pgx.CollectRows(found, scanRow)
+		return err
+	})
+	if err := tx.SendBatch(ctx, queries).Close(); err != nil {
 		return nil, fmt.Errorf("find old rows of %s: %w", b.target.table, err)
 	}
 	b.last = len(rows) < b.policy.BatchSize

@@ -180,7 +180,7 @@ func (r *run) removeSome(ctx context.Context, found []row) error {
 // checkOrphanShare refuses a sweep that would delete more than the policy's share of all objects: a
 // database that lost its rows must not cost the objects, too.
 func (r *run) checkOrphanShare(ctx context.Context, cutoff time.Time) error {
-	if r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
+	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
 		return nil
 	}
 	var total, without int64

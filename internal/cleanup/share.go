@@ -20,7 +20,7 @@ select /* cleanup.checkShare */ case when counted.n <= $1 then counted.n
             else greatest(counted.n, (select (reltuples * pg_relation_size(oid) / current_setting('block_size')::int / greatest(relpages, 1))::bigint
                                         from pg_class
                                        where oid = '{table}'::regclass)) end
-  from (select count(*) as n from (select from {table} limit $1 + 1) some) counted`
+  from (select count(*) as n from (select from {table} limit $1 + 1) few) counted`
 
 const expiredSQL = `
 select /* cleanup.checkShare */ count(*)
@@ -28,12 +28,12 @@ select /* cleanup.checkShare */ count(*)
          where {age} < $1::text::timestamptz
            and {where}
          order by {age}, {tie}
-         limit $2) some`
+         limit $2) few`
 
 // checkShare refuses a run that would delete more than the policy's share of the table: a wrong age or a
-// wrong clock must not empty it. It reads no more of the old rows than the run may delete, and one.
+// wrong clock must not empty it. A dry run is not refused: it is what one looks at then. It reads no more of the old rows than the run may delete, and one.
 func (r *run) checkShare(ctx context.Context, t target) error {
-	if r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
+	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
 		return nil
 	}
 	var total, expired int64

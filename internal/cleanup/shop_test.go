@@ -193,3 +193,6 @@ func (s *shop) register(location string, days int) {
 	s.t.Helper()
 	s.exec(`insert into temp_files (location, created_at) values ($1, now() - make_interval(days => $2))`, location, days)
 }
+
+// argsOf asks for a policy.
+func argsOf(policy string) jobs.CleanUpArgs { return jobs.CleanUpArgs{Policy: policy} }
