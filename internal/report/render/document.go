@@ -38,7 +38,7 @@ type Column struct {
 	Name  string // snake_case, unique in the section: csv header, json key
 	Title string // for people; empty: made of Name
 	Type  ColumnType
-	Width float64 // share hint, compared with the other columns' (1: usual for the type); 0: by type
+	Width float64 // how much of the usual room a text may take in pdf and xlsx (2: twice); 0: as usual
 }
 
 // ColumnType says which values a column takes and how they are written. nil, no value, fits every type.
