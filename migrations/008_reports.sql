@@ -25,6 +25,7 @@ create table reports (
   expired_at    timestamptz,                 -- when its artifact was marked for deletion
   check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null))
 );
+create index reports_unfinished on reports (id) where status in ('queued', 'running');
 -- A completed report that answers the same request again.
 create index reports_answered on reports (type, format, md5(params::text), id) where status = 'completed' and expired_at is null;
 
@@ -49,7 +50,7 @@ create table artifact_parts (
   report_id  bigint      not null,
   part_no    integer     not null check (part_no > 0),
   location   text        not null unique,    -- postgres:reports/41/1-x, file:reports/41/1-x
-  rows       bigint      not null,
+  rows       bigint,                         -- null: the format does not break between rows
   bytes      bigint      not null,
   sha256     bytea       not null check (octet_length(sha256) = 32), -- of this part
   hash_state bytea       not null,           -- of the hash over all parts up to this one, to go on from

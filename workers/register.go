@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/internal/store"
 	"backoffice/jobs"
 )
@@ -24,8 +25,9 @@ type Deps struct {
 	Now   func() time.Time
 	Group queue.GroupConfig // how jobs of the kinds that share commits do so
 
-	Stores *store.Stores // where artifacts are put
-	Log    *slog.Logger  // nil: nothing is said beside the jobs' outcomes
+	Stores  *store.Stores   // where artifacts are put
+	Reports report.Settings // how reports are made
+	Log     *slog.Logger    // nil: nothing is said beside the jobs' outcomes
 }
 
 // kinds is every kind of this build. A new kind adds its line here.
@@ -33,6 +35,7 @@ var kinds = []kind{
 	of(func(d Deps) river.Worker[jobs.ProcessOrderArgs] { return NewProcessOrderWorker(d) }),
 	of(func(d Deps) river.Worker[jobs.ReconcileOrdersArgs] { return &ReconcileOrdersWorker{Deps: d} }),
 	of(func(d Deps) river.Worker[jobs.CleanUpArgs] { return &CleanUpWorker{Deps: d} }),
+	of(func(d Deps) river.Worker[jobs.GenerateReportArgs] { return &GenerateReportWorker{Deps: d} }),
 }
 
 // kind is a job kind with its types erased.

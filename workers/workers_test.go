@@ -39,7 +39,7 @@ func TestEveryKindDeclaresAllOfItsContract(t *testing.T) {
 func TestDecodeRefusesAnUnknownKind(t *testing.T) {
 	t.Parallel()
 	_, err := workers.Decode("proces_order", []byte(`{"order_id": 1}`))
-	if want := `kind "proces_order" is unknown; this build knows clean_up, process_order, reconcile_orders`; err == nil || err.Error() != want {
+	if want := `kind "proces_order" is unknown; this build knows clean_up, generate_report, process_order, reconcile_orders`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %q", err, want)
 	}
 }

@@ -1,0 +1,345 @@
+package report_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"backoffice/internal/pgtest"
+	"backoffice/internal/postgres"
+	"backoffice/internal/report"
+)
+
+// long asks for the longer forms of tests.
+var long = os.Getenv("BACKOFFICE_LONG") != ""
+
+func TestAStoppedExportEndsByteForByteTheSame(t *testing.T) {
+	t.Parallel()
+	stops := 3
+	if long {
+		stops = 20
+	}
+	o := newOffice(t)
+	o.settings.PartRows = 40
+	o.process("A", 1_000)
+	for _, format := range []string{"csv", "jsonl"} {
+		stop := o.work("whole-" + format)
+		whole, _ := o.make(orderLines(format, nil))
+		stop()
+		forced := orderLines(format, nil)
+		forced.Force = true
+		id := o.request(forced).Report.ID
+		resumed := 0
+		for range stops {
+			before := o.number(`select count(*) from artifact_parts where report_id = $1`, id)
+			stop := o.work("stopped-" + format)
+			goal := before + 1 + rand.IntN(15)
+			pgtest.Eventually(t, "some parts are stored", func() (bool, error) {
+				return o.number(`select count(*) from artifact_parts where report_id = $1`, id) >= goal || o.get(id).Status.Final(), nil
+			})
+			stop()
+			if !o.get(id).Status.Final() {
+				resumed++
+				o.exec(`update river_job set scheduled_at = now(), state = 'available' where state in ('retryable', 'scheduled')`)
+			}
+			o.process("later-"+fmt.Sprint(rand.Uint64()), 1) // is not part of a report that has begun
+		}
+		o.work("last-" + format)
+		o.await(id, report.StatusCompleted)
+		if !bytes.Equal(o.read(id), whole) {
+			t.Errorf("%s: the bytes after %d stops differ from those of an undisturbed run", format, resumed)
+		}
+		if resumed == 0 {
+			t.Errorf("%s: no stop came in the midst", format)
+		}
+		o.wantSound()
+	}
+}
+
+func TestAStoppedDocumentBeginsAgain(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 3_000)
+	id := o.request(orderLines("xlsx", nil)).Report.ID
+	stop := o.work("stopped")
+	pgtest.Eventually(t, "it tells of progress", func() (bool, error) { return o.get(id).Rows > 0 || o.get(id).Status.Final(), nil })
+	stop()
+	o.work("last")
+	o.await(id, report.StatusCompleted)
+	o.read(id)
+	o.wantSound()
+}
+
+// cancel cancels a report as the API does.
+func (o *office) cancel(id int64) (cancelled report.Report, err error) {
+	err = postgres.InTx(o.t.Context(), o.pool, func(tx pgx.Tx) (err error) {
+		cancelled, err = report.Cancel(o.t.Context(), tx, o.inserter, id, time.Now())
+		return err
+	})
+	return cancelled, err
+}
+
+// hold keeps reports at work from going on: it holds the order lines until it is released.
+func (o *office) hold(table string) (release func()) {
+	o.t.Helper()
+	tx, err := o.pool.Begin(context.Background())
+	must(o.t, err)
+	_, err = tx.Exec(o.t.Context(), "lock table "+table+" in access exclusive mode")
+	must(o.t, err)
+	return func() { must(o.t, tx.Rollback(context.Background())) }
+}
+
+func TestCancelEndsAReportAndItsJob(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 200)
+	if _, err := o.cancel(4711); !errors.Is(err, report.ErrNotFound) {
+		t.Errorf("cancelling no report answers %v", err)
+	}
+	t.Run("one that is queued", func(t *testing.T) {
+		id := o.request(orderLines("csv", nil)).Report.ID
+		cancelled, err := o.cancel(id)
+		if err != nil || cancelled.Status != report.StatusCancelled || cancelled.FinishedAt == nil {
+			t.Errorf("cancelled: %+v, %v", cancelled, err)
+		}
+		if n := o.number(`select count(*) from river_job where id = $1 and state = 'cancelled'`, cancelled.JobID); n != 1 {
+			t.Error("its job is not cancelled")
+		}
+		if _, err := o.cancel(id); !errors.Is(err, report.ErrTooLate) {
+			t.Errorf("cancelling it again answers %v", err)
+		}
+	})
+	o.work("test")
+	for _, tc := range []struct{ name, format, jobCancel string }{
+		{"an export that runs", "csv", ""},
+		{"a document that runs", "xlsx", ""},
+		{"one whose job is cancelled", "csv", "job"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			release := o.hold("order_lines")
+			made := o.request(orderLines(tc.format, map[string]string{"country": "EIRE"})).Report
+			pgtest.Eventually(t, "it runs into the lock", func() (bool, error) {
+				return o.number(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like '%report.OrderLines%'`) > 0, nil
+			})
+			asked := time.Now()
+			if tc.jobCancel != "" {
+				_, err := o.inserter.JobCancel(t.Context(), made.JobID)
+				must(t, err)
+			} else {
+				_, err := o.cancel(made.ID)
+				must(t, err)
+			}
+			o.await(made.ID, report.StatusCancelled)
+			t.Logf("stopped after %s", time.Since(asked))
+			release()
+			if n := o.number(`select count(*) from river_job where id = $1 and state = 'cancelled'`, made.JobID); n != 1 {
+				t.Error("its job is not cancelled")
+			}
+			if _, _, err := report.Open(t.Context(), o.pool, o.stores, made.ID, 0); !errors.Is(err, report.ErrFailed) {
+				t.Errorf("opening it answers %v", err)
+			}
+			pgtest.Eventually(t, "nothing is left of it", func() (bool, error) {
+				return o.number(`select (select count(*) from temp_files) + (select count(*) from artifact_parts)`) == 0, nil
+			})
+			o.wantSound()
+		})
+	}
+	t.Run("one that is complete", func(t *testing.T) {
+		_, made := o.make(orderLines("csv", nil))
+		if _, err := o.cancel(made.ID); !errors.Is(err, report.ErrTooLate) {
+			t.Errorf("cancelling it answers %v", err)
+		}
+		o.read(made.ID)
+	})
+}
+
+// Where the signal of a cancellation is not heard, such as behind a pooler, the report's row is seen.
+func TestACancelledReportStopsWithoutASignal(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 20)
+	o.work("test")
+	release := o.hold("order_lines")
+	defer release()
+	made := o.request(orderLines("csv", nil)).Report
+	pgtest.Eventually(t, "it runs into the lock", func() (bool, error) {
+		return o.number(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like '%report.OrderLines%'`) > 0, nil
+	})
+	o.exec(`update reports set status = 'cancelled', finished_at = now() where id = $1`, made.ID)
+	o.await(made.ID, report.StatusCancelled)
+	if n := o.number(`select count(*) from river_job where id = $1 and state = 'cancelled'`, made.JobID); n != 1 {
+		t.Error("its job is not cancelled")
+	}
+}
+
+func TestARequestDuringACancellationIsToldSo(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`update river_job set state = 'running', attempted_at = now(), attempt = 1, attempted_by = '{elsewhere}' where id = $1`, made.JobID)
+	_, err := o.cancel(made.ID)
+	must(t, err)
+	if _, err := o.tryRequest(orderLines("csv", nil)); !errors.Is(err, report.ErrTooLate) {
+		t.Errorf("a request answers %v", err)
+	}
+}
+
+func TestAReportWhoseJobEndedWithoutItIsSettled(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	want := map[int64]report.Status{}
+	for country, tc := range map[string]struct {
+		sql    string
+		status report.Status
+		words  string
+	}{
+		"A": {`update river_job set state = 'discarded', finalized_at = now(), errors = array['{"error": "worker process x died"}'::jsonb] where id = $1`, report.StatusFailed, "its job is discarded: worker process x died"},
+		"B": {`update river_job set state = 'cancelled', finalized_at = now() where id = $1`, report.StatusCancelled, "its job is cancelled"},
+		"C": {`delete from river_job where id = $1`, report.StatusFailed, "its job does not exist any more"},
+		"D": {`update river_job set state = 'retryable', errors = array['{"error": "x"}'::jsonb] where id = $1`, report.StatusQueued, ""},
+	} {
+		made := o.request(orderLines("csv", map[string]string{"country": country})).Report
+		o.exec(tc.sql, made.JobID)
+		want[made.ID] = tc.status
+		defer func() {
+			if found := o.get(made.ID); found.Status != tc.status || found.Error != tc.words {
+				t.Errorf("report %s is %s (%s), want %s (%s)", country, found.Status, found.Error, tc.status, tc.words)
+			}
+		}()
+	}
+	for _, settled := range []int{3, 0} {
+		if n, err := report.Settle(t.Context(), o.pool); err != nil || n != settled {
+			t.Errorf("Settle answers %d, %v; want %d", n, err, settled)
+		}
+	}
+}
+
+func TestAFailedReportRunsAgainWhenItsJobIsRetried(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 20)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`update river_job set max_attempts = 1 where id = $1`, made.JobID)
+	o.exec(`alter table order_lines rename to hidden`)
+	o.work("test")
+	if found := o.await(made.ID, report.StatusFailed); !strings.Contains(found.Error, "order_lines") || strings.Contains(found.Error, "\n") {
+		t.Errorf("it says %q", found.Error)
+	}
+	if _, _, err := report.Open(t.Context(), o.pool, o.stores, made.ID, 0); !errors.Is(err, report.ErrFailed) {
+		t.Errorf("opening it answers %v", err)
+	}
+	o.exec(`alter table hidden rename to order_lines`)
+	o.wantSound()
+	_, err := o.inserter.JobRetry(t.Context(), made.JobID)
+	must(t, err)
+	pgtest.Eventually(t, "it is complete", func() (bool, error) { return o.get(made.ID).Status == report.StatusCompleted, nil })
+	if found := o.get(made.ID); found.Error != "" || found.Rows != 80 {
+		t.Errorf("it is %+v", found)
+	}
+}
+
+func TestAFailedAttemptIsToldWhileTheNextIsAwaited(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 20)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`alter table order_lines rename to hidden`)
+	o.work("test")
+	pgtest.Eventually(t, "the attempt has failed", func() (bool, error) {
+		return o.number(`select count(*) from river_job where state = 'retryable'`) == 1, nil
+	})
+	if found := o.get(made.ID); found.Status != report.StatusQueued || !strings.Contains(found.Error, "order_lines") {
+		t.Errorf("it is %s (%s)", found.Status, found.Error)
+	}
+}
+
+func TestAnArtifactIsReadFromAnyByte(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.settings.PartRows = 20
+	o.process("A", 50)
+	queued := o.request(orderLines("jsonl", nil)).Report
+	if _, _, err := report.Open(t.Context(), o.pool, o.stores, queued.ID, 0); !errors.Is(err, report.ErrNotReady) {
+		t.Errorf("opening a queued report answers %v", err)
+	}
+	if _, _, err := report.Open(t.Context(), o.pool, o.stores, 4711, 0); !errors.Is(err, report.ErrNotFound) {
+		t.Errorf("opening no report answers %v", err)
+	}
+	o.work("test")
+	whole, made := o.make(orderLines("csv", nil))
+	for _, offset := range append([]int{0, 1, len(whole) - 1, len(whole), len(whole) + 5}, rand.Perm(len(whole))[:40]...) {
+		content, _, err := report.Open(t.Context(), o.pool, o.stores, made.ID, int64(offset))
+		must(t, err)
+		rest, err := io.ReadAll(content)
+		must(t, err)
+		must(t, content.Close())
+		if !bytes.Equal(rest, whole[min(offset, len(whole)):]) {
+			t.Errorf("from byte %d on there are %d bytes, want %d", offset, len(rest), len(whole)-offset)
+		}
+	}
+	if made.Artifact.Parts < 3 || made.Artifact.FileName != "order-lines-1.csv" && !strings.HasPrefix(made.Artifact.FileName, "order-lines-") {
+		t.Errorf("manifest is %+v", made.Artifact)
+	}
+	o.exec(`update artifacts set deleting_at = now() where report_id = $1`, made.ID)
+	if _, _, err := report.Open(t.Context(), o.pool, o.stores, made.ID, 0); !errors.Is(err, report.ErrExpired) {
+		t.Errorf("opening an expired report answers %v", err)
+	}
+}
+
+func TestPartsThatCleanupTookAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.settings.PartRows = 40
+	o.process("A", 1_000)
+	id := o.request(orderLines("csv", nil)).Report.ID
+	stop := o.work("stopped")
+	pgtest.Eventually(t, "some parts are stored", func() (bool, error) {
+		return o.number(`select count(*) from artifact_parts`) > 3, nil
+	})
+	stop()
+	if o.get(id).Status.Final() {
+		t.Skip("it was faster than the stop")
+	}
+	var location string
+	must(t, o.pool.QueryRow(t.Context(), `delete from temp_files where location = (select location from artifact_parts where part_no = 2) returning location`).Scan(&location))
+	must(t, o.stores.Delete(t.Context(), location))
+	o.exec(`update river_job set scheduled_at = now(), state = 'available' where state in ('retryable', 'scheduled')`)
+	o.work("last")
+	o.await(id, report.StatusCompleted)
+	if rows := exported(t, "csv", o.read(id)); len(rows) != 4_000 {
+		t.Errorf("%d rows, want 4,000", len(rows))
+	}
+	o.wantSound()
+}
+
+func TestAHeldPartIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.settings.PartRows = 40
+	o.process("A", 1_000)
+	made := o.request(orderLines("csv", nil)).Report
+	stop := o.work("stopped")
+	pgtest.Eventually(t, "some parts are stored", func() (bool, error) { return o.number(`select count(*) from artifact_parts`) > 3, nil })
+	stop()
+	if o.get(made.ID).Status.Final() {
+		t.Skip("it was faster than the stop")
+	}
+	o.exec(`insert into holds (target, key, reason, placed_by) select 'temp_files', min(id)::text, 'audit', 'test' from temp_files`)
+	o.exec(`update river_job set scheduled_at = now(), state = 'available', args = args || '{"period": "yesterday"}' where state in ('available', 'retryable', 'scheduled')`) // which no worker can make a report of
+	o.work("last")
+	o.await(made.ID, report.StatusFailed)
+	pgtest.Eventually(t, "only the held part is left", func() (bool, error) { return o.number(`select count(*) from temp_files`) == 1, nil })
+	if n := o.number(`select count(*) from temp_files f join holds h on h.key = f.id::text where f.deleting_at is null`); n != 1 {
+		t.Error("the held part is not the one that is left")
+	}
+	o.wantSound()
+}
