@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,8 +17,9 @@ func verifyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "verify",
 		Usage: "recompute every rule from the tables and name what breaks one",
-		Description: `Orders, effects, stock, ledger, timetable and jobs, on one snapshot of the database,
-while workers go on. Exit code 1 if anything breaks a rule.
+		Description: `Orders, effects, stock, ledger, timetable, jobs and reports, on one snapshot of the
+database, while workers go on; then every artifact, byte by byte. Exit code 1 if
+anything breaks a rule.
 
 It reads whole tables, seconds per million orders, and vacuum waits for it: made for
 after an incident, a restore or a test, not for a dashboard. Whether a product was
@@ -25,6 +27,7 @@ tracked when an order was processed cannot be told: an order that took none of i
 
   backoffice verify
   backoffice verify --output json`,
+		Flags: []cli.Flag{storeFlag()},
 		Action: func(c *cli.Context) error {
 			return withPool(c, func(pool *pgxpool.Pool) error { return runVerify(c, pool) })
 		},
@@ -33,7 +36,7 @@ tracked when an order was processed cannot be told: an order that took none of i
 
 func runVerify(c *cli.Context, pool *pgxpool.Pool) error {
 	progress := newVerifyProgress(c.App.ErrWriter)
-	results, err := verify.Run(c.Context, pool, progress.done)
+	results, err := verifyAll(c, pool, progress)
 	progress.clear()
 	if err != nil {
 		return err
@@ -47,6 +50,20 @@ func runVerify(c *cli.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	return verdict(results)
+}
+
+// verifyAll makes the checks of the tables and then that of the artifacts' bytes.
+func verifyAll(c *cli.Context, pool *pgxpool.Pool, progress *verifyProgress) (results []verify.Result, err error) {
+	stores, err := openStores(c, pool)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	if results, err = verify.Run(c.Context, pool, progress.done); err != nil {
+		return nil, err
+	}
+	read, err := verify.Artifacts(c.Context, pool, stores, progress.read)
+	return append(results, read), err
 }
 
 // verdict is nil when no check has found an offender, else the sentence that says which have.
@@ -85,7 +102,7 @@ func printVerified(c *cli.Context, results []verify.Result) error {
 	if verdict(results) != nil {
 		return nil // the sentence on stderr says it
 	}
-	return printf(c, "\nall %d checks hold, on one snapshot; took %s\n", len(results), seconds(took))
+	return printf(c, "\nall %d checks hold; took %s\n", len(results), seconds(took))
 }
 
 // printOffenders prints the rule that is broken and who breaks it.
@@ -135,10 +152,12 @@ type verifyProgress struct {
 	w      io.Writer // nil: not a terminal, shows nothing
 	checks []verify.Check
 	made   int
+
+	bytes, shown int64 // of artifacts
 }
 
 func newVerifyProgress(w io.Writer) *verifyProgress {
-	p := &verifyProgress{checks: verify.Checks()}
+	p := &verifyProgress{checks: append(verify.Checks(), verify.ArtifactCheck)}
 	if isTerminal(w) {
 		p.w = w
 	}
@@ -149,6 +168,16 @@ func newVerifyProgress(w io.Writer) *verifyProgress {
 func (p *verifyProgress) done(verify.Result) {
 	p.made++
 	p.show()
+}
+
+// read counts the bytes of artifacts and shows them now and then.
+func (p *verifyProgress) read(bytes int64) {
+	const every = 64 << 20
+	if p.bytes += bytes; p.w != nil && p.bytes-p.shown >= every {
+		p.shown = p.bytes
+		p.show()
+		fmt.Fprintf(p.w, ", %d MB read", p.bytes>>20)
+	}
 }
 
 func (p *verifyProgress) show() {

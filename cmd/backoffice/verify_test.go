@@ -11,20 +11,24 @@ import (
 	"backoffice/internal/verify"
 )
 
+// allChecks are those of the tables and that of the artifacts' bytes.
+var allChecks = len(verify.Checks()) + 1
+
 func TestVerifyTellsWhatItChecked(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.fill(50)
 	s.text("worker", "--once")
 	printed := s.text("verify")
-	contains(t, printed, "CHECK", "LOOKED_AT", "50  orders", "0  ticks", fmt.Sprintf("all %d checks hold", len(verify.Checks())))
+	contains(t, printed, "CHECK", "LOOKED_AT", "50  orders", "0  ticks", fmt.Sprintf("all %d checks hold", allChecks))
 	for _, check := range verify.Checks() {
 		contains(t, printed, check.Name)
 	}
+	contains(t, printed, verify.ArtifactCheck.Name)
 	var checks []verifiedCheck
 	s.json(&checks, "verify")
-	if len(checks) != len(verify.Checks()) {
-		t.Fatalf("%d checks in JSON, want %d", len(checks), len(verify.Checks()))
+	if len(checks) != allChecks {
+		t.Fatalf("%d checks in JSON, want %d", len(checks), allChecks)
 	}
 	first := checks[0]
 	if first.Check != "order_effects" || first.LookedAt != 50 || first.Offenders != 0 || first.Shown == nil || first.What == "" {
@@ -41,7 +45,7 @@ func TestVerifyFailsWithTheOffendersNamed(t *testing.T) {
 	s.exec(`update products set on_hand = on_hand + 1 where sku = 'TIN'`)
 	lost := s.number(`select count(*) from orders where status = 'processed'`)
 	first := s.number(`select min(id) from orders where status = 'processed'`)
-	sentence := fmt.Sprintf("backoffice: verify found %d offenders in 2 of %d checks: order_effects, stock_conserved\n", lost+1, len(verify.Checks()))
+	sentence := fmt.Sprintf("backoffice: verify found %d offenders in 2 of %d checks: order_effects, stock_conserved\n", lost+1, allChecks)
 
 	r := s.try("verify")
 	if r.code != exitFailed || r.stderr != sentence {

@@ -177,6 +177,21 @@ func (s *shop) furnish() {
 	s.exec(`insert into orders (number) values ('typed')`)
 	s.tick()
 	s.exec(`insert into job_crashes (job_id, crash_count, last_crash_at, last_client_id) values (1, 2, now(), 'gone')`)
+	s.report()
+}
+
+// report leaves a complete report of two parts, 41, one that runs and has one, 42, and one that failed, 43.
+func (s *shop) report() {
+	s.t.Helper()
+	s.exec(`insert into reports (id, job_id, type, version, format, params, status, finished_at, rows, bytes) overriding system value values
+	        (41, 901, 'order-lines', 1, 'csv', '{}', 'completed', now(), 3, 30),
+	        (42, 902, 'order-lines', 1, 'csv', '{}', 'running', null, 2, 20),
+	        (43, 903, 'order-lines', 1, 'csv', '{}', 'failed', now(), 0, 0)`)
+	s.exec(`insert into artifacts (report_id, content_type, file_name, rows, bytes, sha256, parts, took, expires_at)
+	        values (41, 'text/csv', 'x.csv', 3, 30, sha256(''), 2, '1s', now() + interval '1 day')`)
+	s.exec(`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id) values
+	        (41, 1, 'postgres:a', 2, 20, sha256(''), '', 5), (41, 2, 'postgres:b', 1, 10, sha256(''), '', 9), (42, 1, 'postgres:c', 2, 20, sha256(''), '', 5)`)
+	s.exec(`insert into temp_files (location) values ('postgres:c')`)
 }
 
 // tick leaves a timetable: a tick that was missed, one that ran, one that its unfinished job kept from having
