@@ -16,6 +16,7 @@ import (
 	"backoffice/internal/order"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/migrations"
 )
 
@@ -156,6 +157,7 @@ func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
 		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3, timezone: "UTC",
+		artifactRetention: report.DefaultRetention,
 	}
 	var err error
 	if settings.queues, err = parseQueues(nil); err != nil {

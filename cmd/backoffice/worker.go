@@ -13,6 +13,7 @@ import (
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/jobs"
 	"backoffice/periodic"
 	"backoffice/workers"
@@ -24,7 +25,11 @@ import (
 var defaultWorkers = map[string]int{
 	jobs.QueueOrders:      500,
 	jobs.QueueMaintenance: 2,
+	jobs.QueueReports:     2,
 }
+
+// connectionsPerJob is how many connections one job of a queue uses at once, where that is more than one.
+var connectionsPerJob = map[string]int{jobs.QueueReports: report.Connections}
 
 // groupedQueues are those whose jobs all share transactions, so that their connections are the
 // committers' and not one for each job.
@@ -54,8 +59,10 @@ fetching and lets running jobs finish; a second signal exits at once.
 			&cli.DurationFlag{Name: "group-wait", EnvVars: []string{"BACKOFFICE_GROUP_WAIT"}, Value: queue.DefaultGroup().Wait,
 				Usage: "how long a commit that is not full waits for more jobs; 0 adds no delay, and a busy queue fills commits by itself"},
 			&cli.IntFlag{Name: "pool-size", EnvVars: []string{"BACKOFFICE_POOL_SIZE"},
-				Usage: "`CONNECTIONS` of this process at most (default: its committers, plus the workers of the other queues, plus 6)"},
+				Usage: "`CONNECTIONS` of this process at most (default: its committers, plus 4 for each worker of reports, plus the workers of the other queues, plus 6)"},
 			storeFlag(),
+			&cli.DurationFlag{Name: "artifact-retention", EnvVars: []string{"BACKOFFICE_ARTIFACT_RETENTION"}, Value: report.DefaultRetention,
+				Usage: "how long the artifact of a report is kept from its completion on"},
 			&cli.DurationFlag{Name: "soft-stop", EnvVars: []string{"BACKOFFICE_SOFT_STOP"}, Value: 20 * time.Second,
 				Usage: "how long running jobs may finish after a stop is asked, before they are cancelled"},
 			&cli.DurationFlag{Name: "hard-stop", EnvVars: []string{"BACKOFFICE_HARD_STOP"}, Value: 10 * time.Second,
@@ -173,6 +180,8 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		maxCrashRescues: c.Int("max-crash-rescues"),
 		healthAddr:      c.String("health-addr"),
 		timezone:        c.String("timezone"),
+
+		artifactRetention: c.Duration("artifact-retention"),
 	}
 	switch {
 	case c.Bool("until-empty"):
@@ -188,6 +197,9 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 		if d <= 0 {
 			return s, usagef("--%s %s must be above zero, such as 20s", flag, d)
 		}
+	}
+	if s.artifactRetention < time.Minute {
+		return s, usagef("--artifact-retention %s is below 1m; people need time to fetch a report", s.artifactRetention)
 	}
 	if err := checkLiveness(s); err != nil {
 		return s, err

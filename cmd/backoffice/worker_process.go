@@ -18,6 +18,7 @@ import (
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/internal/store"
 	"backoffice/internal/telemetry"
 	"backoffice/migrations"
@@ -50,6 +51,8 @@ type workerSettings struct {
 	maxCrashRescues int
 	healthAddr      string
 	timezone        string // of the built-in timetable
+
+	artifactRetention time.Duration
 }
 
 // poolNeeded is how many connections may be in use at once.
@@ -66,7 +69,7 @@ func (s workerSettings) connections(queue string, workers int) int {
 	if groupedQueues[queue] {
 		return min(workers, s.group.Committers)
 	}
-	return workers
+	return workers * max(connectionsPerJob[queue], 1)
 }
 
 // poolOptions name the connections after the process, so that whoever finds it dead can end them.
@@ -82,9 +85,13 @@ func (s workerSettings) poolOptions() postgres.Options {
 func (s workerSettings) poolFlags() string {
 	var flags []string
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
-		if workers := s.queues[name]; s.connections(name, workers) == workers {
+		workers := s.queues[name]
+		switch each := connectionsPerJob[name]; {
+		case s.connections(name, workers) == workers:
 			flags = append(flags, fmt.Sprintf("--queue %s=%d", name, workers))
-		} else {
+		case each > 1:
+			flags = append(flags, fmt.Sprintf("--queue %s=%d with %d each", name, workers, each))
+		default:
 			flags = append(flags, fmt.Sprintf("--committers %d for %s", s.group.Committers, name))
 		}
 	}
@@ -134,7 +141,10 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, stores *store.Sto
 	if err != nil {
 		return nil, err
 	}
-	registered, err := workers.Register(workers.Deps{Pool: pool, Jobs: inserter, Now: time.Now, Group: s.group, Stores: stores, Log: log})
+	registered, err := workers.Register(workers.Deps{
+		Pool: pool, Jobs: inserter, Now: time.Now, Group: s.group,
+		Stores: stores, Reports: report.Settings{Retention: s.artifactRetention}, Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}
