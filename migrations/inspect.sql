@@ -306,3 +306,22 @@ select policy.name as policy, policy.target, policy.age, policy.enabled,
  order by policy.name;
 
 comment on view inspect.cleanup is 'One row per retention policy: what its last run deleted, kept and could not delete.';
+
+create view inspect.reports as
+select report.id, report.type, report.format, report.params, report.status,
+       case when report.status = 'running' then to_char(report.done * 100, 'FM990') || '%' end as done,
+       report.rows, pg_size_pretty(report.bytes) as size,
+       report.requested_at,
+       date_trunc('milliseconds', coalesce(report.started_at, report.finished_at, now()) - report.requested_at) as wait,
+       date_trunc('milliseconds', coalesce(report.finished_at, now()) - report.started_at) as run,
+       date_trunc('second', case when report.status = 'running' and report.done > 0
+                                 then (now() - report.started_at) * ((1 - report.done) / report.done) end) as time_left,
+       left(report.error, 200) as error,
+       report.job_id, job.state as job_state, job.attempt, -- null: deleted after its retention
+       artifact.file_name, artifact.parts, artifact.expires_at,
+       coalesce(report.expired_at, artifact.deleting_at) as expired_at
+  from reports report
+  left join river_job job on job.id = report.job_id
+  left join artifacts artifact on artifact.report_id = report.id;
+
+comment on view inspect.reports is 'One row per report: its progress, its job, why it failed, and until when its artifact is kept.';
