@@ -155,7 +155,7 @@ func (d *dev) keepWorking(ctx context.Context) error {
 // work runs one worker until ctx ends or the worker must.
 func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
-		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: 10 * time.Minute,
+		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: defaultRescueAfter,
 		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3, timezone: "UTC",
 		artifactRetention: report.DefaultRetention,
 	}

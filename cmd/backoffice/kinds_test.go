@@ -21,7 +21,7 @@ func TestKindsPrintsEveryContract(t *testing.T) {
 	shown := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.Kind == contract.Kind })]
 	if shown.Kind != contract.Kind || shown.MaxAttempts != contract.MaxAttempts || len(shown.Waits) != contract.MaxAttempts-1 ||
 		shown.TimeoutSeconds != contract.Timeout.Seconds() || shown.HarmlessTwiceBecause != contract.Harmless {
-		t.Errorf("kind = %+v, want the contract %+v", shown, contract)
+		t.Fatalf("kind = %+v, want the contract %+v", shown, contract)
 	}
 	shortest, longest := contract.Retry.Bounds(1)
 	if w := shown.Waits[0]; w.AfterAttempt != 1 || w.ShortestSeconds != shortest.Seconds() || w.LongestSeconds != longest.Seconds() {

@@ -35,6 +35,10 @@ var connectionsPerJob = map[string]int{jobs.QueueReports: report.Connections}
 // committers' and not one for each job.
 var groupedQueues = map[string]bool{jobs.QueueOrders: true}
 
+// defaultRescueAfter leaves the longest kind, a report, its time: the jobs of dead processes are taken back in
+// seconds by their heartbeats, and this is the last resort behind that.
+const defaultRescueAfter = time.Hour
+
 // sparePool is how many connections a worker process needs beside those of its jobs: fetching, writing
 // outcomes, River's listener and maintenance, and the timetable.
 const sparePool = 6
@@ -67,7 +71,7 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "how long running jobs may finish after a stop is asked, before they are cancelled"},
 			&cli.DurationFlag{Name: "hard-stop", EnvVars: []string{"BACKOFFICE_HARD_STOP"}, Value: 10 * time.Second,
 				Usage: "how long cancelled jobs may take to return before the process exits without them"},
-			&cli.DurationFlag{Name: "rescue-after", EnvVars: []string{"BACKOFFICE_RESCUE_AFTER"}, Value: 10 * time.Minute,
+			&cli.DurationFlag{Name: "rescue-after", EnvVars: []string{"BACKOFFICE_RESCUE_AFTER"}, Value: defaultRescueAfter,
 				Usage: "take a job back that has run longer than this; must exceed every kind's timeout"},
 			&cli.DurationFlag{Name: "heartbeat", EnvVars: []string{"BACKOFFICE_HEARTBEAT"}, Value: queue.DefaultLiveness.Beat,
 				Usage: "time between two signs of life"},
