@@ -1,0 +1,279 @@
+package report_test
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"backoffice/internal/order"
+	"backoffice/internal/report"
+	"backoffice/internal/report/render"
+)
+
+// tally adds up drafts line by line, the long way; with a sku, only its lines.
+func tally(drafts []order.Draft, sku string) (net decimal.Decimal, line string) {
+	var orders, credits, units int64
+	var sales, returns decimal.Decimal
+	for _, d := range drafts {
+		counts := sku == ""
+		for _, l := range d.Lines {
+			if l.Kind != order.LineItem && l.Kind != order.LineAdjustment || sku != "" && l.SKU != sku {
+				continue
+			}
+			counts = true
+			if l.Kind == order.LineItem {
+				units += int64(l.Quantity)
+			}
+			switch amount := l.UnitPrice.Mul(decimal.NewFromInt(int64(l.Quantity))); {
+			case amount.IsPositive():
+				sales = sales.Add(amount)
+			default:
+				returns = returns.Add(amount)
+			}
+		}
+		switch {
+		case counts && d.Kind == order.KindSale:
+			orders++
+		case counts && d.Kind == order.KindCredit:
+			credits++
+		}
+	}
+	average := "-"
+	if orders > 0 {
+		average = sales.Div(decimal.NewFromInt(orders)).Round(2).String()
+	}
+	net = sales.Add(returns)
+	return net, fmt.Sprintf("%d %d %d %s %s %s %s", orders, credits, units, sales, returns, net, average)
+}
+
+// ranking is the lines of groups of drafts, a currency after the other, the highest net first.
+func ranking(groups map[string][]order.Draft, sku bool, most int) []string {
+	type ranked struct {
+		currency, name, line string
+		net                  decimal.Decimal
+	}
+	var all []ranked
+	for key, drafts := range groups {
+		currency, name, _ := strings.Cut(key, " ")
+		only := ""
+		if sku {
+			only = name
+		}
+		net, line := tally(drafts, only)
+		all = append(all, ranked{currency, cmp.Or(name, "-"), line, net})
+	}
+	slices.SortFunc(all, func(a, b ranked) int {
+		return cmp.Or(strings.Compare(a.currency, b.currency), b.net.Cmp(a.net), strings.Compare(a.name, b.name))
+	})
+	var lines []string
+	listed := map[string]int{}
+	for _, r := range all {
+		if listed[r.currency]++; listed[r.currency] <= most {
+			lines = append(lines, r.name+" "+r.currency+" "+r.line)
+		}
+	}
+	return lines
+}
+
+// group puts drafts under their keys.
+func group(drafts []order.Draft, keys func(order.Draft) []string) map[string][]order.Draft {
+	groups := map[string][]order.Draft{}
+	for _, d := range drafts {
+		for _, key := range keys(d) {
+			groups[key] = append(groups[key], d)
+		}
+	}
+	return groups
+}
+
+var salesFigures = []string{"name", "currency", "orders", "credits", "units", "sales", "returns", "net", "average_order_value"}
+
+func skusOf(d order.Draft) []string {
+	var skus []string
+	for _, l := range d.Lines {
+		if key := d.Currency + " " + l.SKU; (l.Kind == order.LineItem || l.Kind == order.LineAdjustment) && !slices.Contains(skus, key) {
+			skus = append(skus, key)
+		}
+	}
+	return skus
+}
+
+// TestSalesSummaryAddsUpWhatWasProcessed compares every figure with a sum over the drafts, made in Go.
+func TestSalesSummaryAddsUpWhatWasProcessed(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	processed, watermark := m.strayOrders(strayDrafts(rand.New(rand.NewPCG(6, 1)), 600))
+	for _, tc := range []struct{ from, to, zone, by string }{
+		{"2011-03-20", "2011-04-09", "Europe/London", "day"},
+		{"2011-03-20", "2011-04-09", "UTC", "day"},
+		{"2011-03-27", "2011-03-27", "Europe/London", "day"}, // a day of 23 hours
+		{"2011-03-20", "2011-04-09", "Europe/London", "week"},
+		{"2011-03-20", "2011-04-09", "Pacific/Kiritimati", "month"},
+		{"2011-03-20", "2011-04-09", "America/St_Johns", "month"},
+	} {
+		t.Run(tc.by+" in "+tc.zone+" from "+tc.from, func(t *testing.T) {
+			t.Parallel()
+			zone, err := time.LoadLocation(tc.zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var inside []order.Draft
+			for _, d := range processed {
+				if day := d.PlacedAt.In(zone).Format(time.DateOnly); day >= tc.from && day <= tc.to {
+					inside = append(inside, d)
+				}
+			}
+			doc := build(t, m.pool, "sales-summary", fmt.Sprintf(`{"from": %q, "to": %q, "timezone": %q, "by": %q, "top": 7}`, tc.from, tc.to, tc.zone, tc.by), watermark)
+
+			currencies := group(inside, func(d order.Draft) []string { return []string{d.Currency} })
+			var total, spans []string
+			for _, currency := range []string{"EUR", "GBP"} {
+				_, line := tally(currencies[currency], "")
+				total = append(total, currency+" "+line)
+				spans = append(spans, spansOf(currencies[currency], currency, tc.from, tc.to, zone, tc.by)...)
+			}
+			wantLines(t, "total", doc.section("total").columns(salesFigures[1:]...), total)
+			wantLines(t, "by "+tc.by, doc.section("period").columns(salesFigures...), spans)
+			wantLines(t, "by country", doc.section("country").columns(salesFigures...),
+				ranking(group(inside, func(d order.Draft) []string { return []string{d.Currency + " " + d.Country} }), false, 99))
+			wantLines(t, "products", doc.section("product").columns(salesFigures...), ranking(group(inside, skusOf), true, 7))
+		})
+	}
+}
+
+// spansOf are the lines of one currency, a name after the other, found by asking day after day.
+func spansOf(drafts []order.Draft, currency, from, to string, zone *time.Location, by string) []string {
+	name := func(day time.Time) string {
+		switch by {
+		case "week":
+			year, week := day.ISOWeek()
+			return fmt.Sprintf("%d-W%02d", year, week)
+		case "month":
+			return day.Format("2006-01")
+		}
+		return day.Format(time.DateOnly)
+	}
+	groups := group(drafts, func(d order.Draft) []string { return []string{name(d.PlacedAt.In(zone))} })
+	var names, lines []string
+	first, _ := time.Parse(time.DateOnly, from)
+	for day := first; day.Format(time.DateOnly) <= to; day = day.AddDate(0, 0, 1) {
+		if !slices.Contains(names, name(day)) {
+			names = append(names, name(day))
+		}
+	}
+	for _, n := range names {
+		_, line := tally(groups[n], "")
+		lines = append(lines, n+" "+currency+" "+line)
+	}
+	return lines
+}
+
+func TestSalesSummaryOfOneCountryAndCurrency(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	processed, watermark := m.strayOrders(strayDrafts(rand.New(rand.NewPCG(6, 2)), 200))
+	inside := slices.DeleteFunc(processed, func(d order.Draft) bool { return d.Country != "Österreich" || d.Currency != "GBP" })
+	if len(inside) < 5 {
+		t.Fatalf("only %d orders to look at", len(inside))
+	}
+	doc := build(t, m.pool, "sales-summary", `{"from": "2011-01-01", "to": "2011-12-31", "country": "Österreich", "currency": "GBP"}`, watermark)
+	_, line := tally(inside, "")
+	wantLines(t, "total", doc.section("total").columns(salesFigures[1:]...), []string{"GBP " + line})
+	wantLines(t, "by country", doc.section("country").columns(salesFigures...), []string{"Österreich GBP " + line})
+	totals := doc.section("period").Totals
+	if got := text(totals); got != "Total|-|GBP|"+strings.ReplaceAll(line, " ", "|") {
+		t.Errorf("months add up to %s, want %s", got, line)
+	}
+}
+
+func TestSalesSummaryOfNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.place(order.Draft{PlacedAt: time.Date(2011, 1, 5, 0, 0, 0, 0, time.UTC), Lines: []order.Line{item("A", 1, "2.50")}}) // never processed
+	doc := build(t, m.pool, "sales-summary", `{"from": "2010-12-30", "to": "2011-01-31"}`, everything)
+	if note := doc.section("total").Note; note != "No order that was placed in this period has been processed." {
+		t.Errorf("the note says %q", note)
+	}
+	wantLines(t, "total", doc.section("total").rows, []string{"-|0|0|0|0|0|0|-"})
+	wantLines(t, "by month", doc.section("period").rows, []string{
+		"2010-12|30 to 31 Dec 2010 (2 of 31 days)|-|0|0|0|0|0|0|-", "2011-01|1 to 31 Jan 2011|-|0|0|0|0|0|0|-"})
+	wantLines(t, "by country", doc.section("country").rows, nil)
+	wantLines(t, "products", doc.section("product").rows, nil)
+}
+
+// TestSalesSummaryGoesOnFromChunkToChunk has more orders than one query looks at, with gaps between their ids.
+// Nothing is analyzed: statistics say that the tables are empty.
+func TestSalesSummaryGoesOnFromChunkToChunk(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.fill(25_000)
+	doc := build(t, m.pool, "sales-summary", `{"from": "2010-01-01", "to": "2012-12-31", "top": 1}`, everything)
+	wantLines(t, "total", doc.section("total").columns("orders", "units", "net"), []string{"25000 25000 37500"})
+	wantLines(t, "products", doc.section("product").columns("name", "orders", "net"), []string{"S0 5000 7500"})
+}
+
+// fill inserts processed orders of one customer each by plain SQL, far apart in their ids: order n of customer
+// n % 1000, with one unit of S(n % 5) at 1.50, placed n minutes after the begin of 2011.
+func (m market) fill(orders int) {
+	m.t.Helper()
+	m.exec(`insert into customers (number) select 'C' || n from generate_series(0, 999) as n`)
+	m.exec(`insert into orders (id, customer_id, placed_at) overriding system value
+	        select 1000 * n, 1 + n % 1000, timestamptz '2011-01-01 00:00Z' + n * interval '1 minute' from generate_series(1, $1::int) as n`, orders)
+	m.exec(`insert into order_lines (order_id, line_no, sku, quantity, unit_price) select 1000 * n, 1, 'S' || n % 5, 1, 1.50 from generate_series(1, $1::int) as n`, orders)
+	m.exec(`insert into order_transitions (order_id, from_status, to_status, at) select 1000 * n, 'placed', 'processed', now() from generate_series(1, $1::int) as n`, orders)
+}
+
+func TestSalesSummaryForProgramsHasOneSetOfColumns(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	for _, kind := range []string{"sales-summary", "jobs", "customers", "stock"} {
+		doc := build(t, m.pool, kind, `{"from": "2010-12-01", "to": "2010-12-31"}`, everything, render.FormatCSV)
+		for _, s := range doc.sections[1:] {
+			if !slices.EqualFunc(s.Columns, doc.sections[0].Columns, func(a, b render.Column) bool { return a.Name == b.Name && a.Type == b.Type }) {
+				t.Errorf("%s: section %s has other columns than %s", kind, s.Name, doc.sections[0].Name)
+			}
+		}
+	}
+}
+
+// TestDocumentsComeInAllTheirFormats writes every document with data in every format it is offered in.
+func TestDocumentsComeInAllTheirFormats(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.strayOrders(strayDrafts(rand.New(rand.NewPCG(6, 3)), 100))
+	m.track("SKU1", 3, day(1, 1))
+	at := time.Date(2011, 4, 1, 9, 0, 0, 0, time.UTC)
+	m.insertJobs([]endedJob{{kind: "clean_up", state: "completed", scheduled: at, attempted: at, finalized: at}})
+	for _, kind := range report.Types() {
+		if kind.Export != nil {
+			continue
+		}
+		for _, format := range kind.Formats {
+			for _, year := range []string{"2011", "1999"} {
+				src := &report.Source{DB: m.pool, Format: format, Watermark: everything, Made: made, Progress: rising(t),
+					Params: complete(t, kind, fmt.Sprintf(`{"from": "%s-01-01", "to": "%s-12-31"}`, year, year))}
+				doc, err := kind.Build(t.Context(), src)
+				if err != nil {
+					t.Fatalf("Build %s: %v", kind.Name, err)
+				}
+				var file strings.Builder
+				rows, err := render.Write(&file, format, doc)
+				if err != nil {
+					t.Errorf("write %s of %s as %s: %v", kind.Name, year, format, err)
+				}
+				if rows == 0 && year == "2011" {
+					t.Errorf("%s of %s as %s has no rows", kind.Name, year, format)
+				}
+				if file.Len() == 0 && format != render.FormatJSONL {
+					t.Errorf("%s of %s as %s is empty", kind.Name, year, format)
+				}
+			}
+		}
+	}
+}
