@@ -17,6 +17,7 @@ import (
 	"backoffice/internal/api"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/internal/telemetry"
 	"backoffice/migrations"
 	"backoffice/workers"
@@ -57,6 +58,7 @@ asks for one with scope read, as the password of any user.
 				Usage: "largest body of a request, in `BYTES`"},
 			&cli.Int64Flag{Name: "max-batch-bytes", EnvVars: []string{"BACKOFFICE_MAX_BATCH_BYTES"}, Value: apiBatchBody,
 				Usage: "largest body of a request with many orders, in `BYTES`"},
+			storeFlag(),
 			&cli.DurationFlag{Name: "read-timeout", EnvVars: []string{"BACKOFFICE_READ_TIMEOUT"}, Value: api.DefaultLimits.Read,
 				Usage: "how long a request may take to arrive"},
 			&cli.DurationFlag{Name: "request-timeout", EnvVars: []string{"BACKOFFICE_REQUEST_TIMEOUT"}, Value: api.DefaultLimits.Handle,
@@ -86,13 +88,14 @@ type apiSettings struct {
 	poolSize          int
 	key               string // to put in use; empty: none
 	maxBody, maxBatch int64
+	store             string // where the artifacts of reports lie
 	limits            api.Limits
 }
 
 func apiSettingsOf(c *cli.Context) (apiSettings, error) {
 	s := apiSettings{
 		addr: c.String("addr"), poolSize: c.Int("pool-size"), maxBody: c.Int64("max-body-bytes"), maxBatch: c.Int64("max-batch-bytes"),
-		limits: api.DefaultLimits,
+		store: c.String("store"), limits: api.DefaultLimits,
 	}
 	s.limits.Read, s.limits.Handle, s.limits.Stop = c.Duration("read-timeout"), c.Duration("request-timeout"), c.Duration("stop-timeout")
 	s.limits.Header = min(s.limits.Header, s.limits.Read)
@@ -182,7 +185,12 @@ func admit(ctx context.Context, pool *pgxpool.Pool, addr net.Addr, s apiSettings
 // serveAPI serves on listener until ctx ends, after which it is closed.
 func serveAPI(ctx context.Context, listener net.Listener, pool, look *pgxpool.Pool, s apiSettings, log *slog.Logger) error {
 	open := isLoopback(listener.Addr())
-	handler, err := newAPI(ctx, pool, look, s, open, log)
+	stores, err := store.Open(ctx, s.store, pool)
+	if err != nil {
+		return err
+	}
+	defer stores.Close() //nolint:errcheck // it was only read
+	handler, err := newAPI(ctx, pool, look, stores, s, open, log)
 	if err != nil {
 		return err
 	}
@@ -202,7 +210,7 @@ func serveAPI(ctx context.Context, listener net.Listener, pool, look *pgxpool.Po
 	return err
 }
 
-func newAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, open bool, log *slog.Logger) (*api.API, error) {
+func newAPI(ctx context.Context, pool, look *pgxpool.Pool, stores *store.Stores, s apiSettings, open bool, log *slog.Logger) (*api.API, error) {
 	client, err := queue.NewInserter(pool)
 	if err != nil {
 		return nil, err
@@ -213,8 +221,8 @@ func newAPI(ctx context.Context, pool, look *pgxpool.Pool, s apiSettings, open b
 	}
 	ready := func(asked context.Context) error { return apiReady(ctx, asked, look) }
 	return api.New(api.Config{
-		Pool: pool, Look: look, Jobs: client, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
-		Open: open, MaxBody: s.maxBody, MaxBatchBody: s.maxBatch, Handle: s.limits.Handle,
+		Pool: pool, Look: look, Jobs: client, Stores: stores, Kinds: kinds, Ready: ready, Now: time.Now, Log: log, Version: version(),
+		Open: open, MaxBody: s.maxBody, MaxBatchBody: s.maxBatch, Handle: s.limits.Handle, Piece: s.limits.Piece,
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 // devAPISettings are those of an API that has this machine for itself.
 func devAPISettings(c *cli.Context) (apiSettings, error) {
 	key, err := apiKeyOf(c)
-	return apiSettings{addr: c.String("addr"), key: key, maxBody: apiBody, maxBatch: apiBatchBody, limits: api.DefaultLimits}, err
+	return apiSettings{addr: c.String("addr"), key: key, maxBody: apiBody, maxBatch: apiBatchBody, store: c.String("store"), limits: api.DefaultLimits}, err
 }
 
 // devListen listens where the API is to be. An address that was asked for must be free; in place of the

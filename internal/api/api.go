@@ -21,6 +21,7 @@ import (
 	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/store"
 	"backoffice/internal/telemetry"
 	"backoffice/periodic"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Pool    *pgxpool.Pool
 	Look    *pgxpool.Pool               // small, for keys and pages: they are read while every connection of Pool waits for a lock
 	Jobs    *queue.Client               // of queue.NewInserter, never started
+	Stores  *store.Stores               // where the artifacts of reports lie
 	Kinds   []Kind                      // of this build
 	Ready   func(context.Context) error // its error is logged; strangers are told ErrStopping, ErrSchema or ErrReadOnly
 	Now     func() time.Time
@@ -42,6 +44,7 @@ type Config struct {
 	MaxBody      int64         // bytes of a request
 	MaxBatchBody int64         // bytes of a request with many orders
 	Handle       time.Duration // longest one request may be worked on, once its body has arrived
+	Piece        time.Duration // longest one piece of a download may take; the whole has no limit
 }
 
 // API serves every route.
@@ -56,6 +59,8 @@ type API struct {
 	placings placings
 	front    http.Handler
 	bodies   *semaphore.Weighted // bytes of the bodies that are at work
+
+	downloads *semaphore.Weighted // that are at work
 }
 
 // fallback is the pattern of what no route answers.
@@ -64,13 +69,17 @@ const fallback = "/"
 // New builds the service. It fails when a kind's args cannot be described.
 func New(cfg Config) (*API, error) {
 	strict()
-	a := &API{Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Look), bodies: semaphore.NewWeighted(maxBodies)}
+	a := &API{
+		Config: cfg, mux: http.NewServeMux(), keys: newKeyring(cfg.Look),
+		bodies: semaphore.NewWeighted(maxBodies), downloads: semaphore.NewWeighted(maxDownloads),
+	}
 	a.huma = humago.New(a.mux, a.humaConfig())
 	var err error
 	if a.kinds, err = checkersOf(cfg.Kinds); err != nil {
 		return nil, err
 	}
 	a.orderRoutes()
+	a.reportRoutes()
 	a.jobRoutes()
 	a.queueRoutes()
 	a.kindRoutes()
@@ -118,6 +127,7 @@ func (a *API) humaConfig() huma.Config {
 			Servers: []*huma.Server{{URL: "/"}},
 			Tags: []*huma.Tag{
 				{Name: tagOrders, Description: "Place orders and follow them."},
+				{Name: tagReports, Description: "Ask for reports, follow them and download them. A report is complete or absent."},
 				{Name: tagJobs, Description: "Enqueue jobs of any kind, look at them, run one again, cancel one."},
 				{Name: tagQueues, Description: "What waits, since when; pause and resume."},
 				{Name: tagSchedules, Description: "The timetable: what is enqueued when. Add to it, pause, resume, run now."},
@@ -143,6 +153,7 @@ const (
 	securityScheme = "key"
 
 	tagOrders    = "orders"
+	tagReports   = "reports"
 	tagJobs      = "jobs"
 	tagQueues    = "queues"
 	tagSchedules = "schedules"

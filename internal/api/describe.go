@@ -33,14 +33,17 @@ var enumerations = []struct {
 	{"ScheduleStory", "last_job_state", jobStates},
 	{"ScheduleRun", "outcome", outcomes},
 	{"ScheduleRun", "job_state", jobStates},
+	{"Report", "status", reportStatuses},
+	{"RequestedReport", "status", reportStatuses},
 	{"WorkerProcess", "condition", []any{"alive", "stopping", "frozen", "silent", "dead"}},
 }
 
 var (
-	orderStatuses = []any{"placed", "awaiting_stock", "processed", "rejected", "cancelled"}
-	catchUps      = []any{"all", "latest", "skip"}
-	outcomes      = []any{"enqueued", "skipped"}
-	jobStates     = []any{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
+	orderStatuses  = []any{"placed", "awaiting_stock", "processed", "rejected", "cancelled"}
+	catchUps       = []any{"all", "latest", "skip"}
+	outcomes       = []any{"enqueued", "skipped"}
+	jobStates      = []any{"available", "cancelled", "completed", "discarded", "pending", "retryable", "running", "scheduled"}
+	reportStatuses = []any{"queued", "running", "completed", "failed", "cancelled"}
 )
 
 // problemFields are what a problem always has, and what is said of its fields.
@@ -58,7 +61,7 @@ var (
 // headersOf are headers of answers by their status, beside those that a handler's output declares.
 var headersOf = map[int]map[string]string{
 	401: {"WWW-Authenticate": "Bearer, and what is wrong with the key."},
-	409: {"Retry-After": "Seconds; only while the first request with the same Idempotency-Key is at work."},
+	409: {"Retry-After": "Seconds; only where the conflict passes: the first request with the same Idempotency-Key is at work, a report is not completed yet."},
 	429: {"Retry-After": "Seconds."},
 	503: {"Retry-After": "Seconds."},
 }

@@ -40,13 +40,13 @@ func TestDocumentDescribesEveryRoute(t *testing.T) {
 				if status >= "400" && response.Content["application/problem+json"].Schema["$ref"] != "#/components/schemas/Problem" {
 					t.Errorf("%s %s answers %s without a problem", method, path, status)
 				}
-				if status < "400" && len(response.Content["application/json"].Schema) == 0 {
+				if status < "400" && op.OperationID != "downloadReport" && len(response.Content["application/json"].Schema) == 0 {
 					t.Errorf("%s %s answers %s without a schema", method, path, status)
 				}
 			}
 		}
 	}
-	if len(seen) != 22 {
-		t.Errorf("%d operations, want 22", len(seen))
+	if len(seen) != 28 {
+		t.Errorf("%d operations, want 28", len(seen))
 	}
 }

@@ -23,3 +23,9 @@ func (a *API) Placing() (committing, waiting int) {
 	defer a.placings.mu.Unlock()
 	return a.placings.committing, len(a.placings.waiting)
 }
+
+// HoldDownloads takes all places of downloads.
+func (a *API) HoldDownloads() bool { return a.downloads.TryAcquire(maxDownloads) }
+
+// ReleaseDownloads gives them back.
+func (a *API) ReleaseDownloads() { a.downloads.Release(maxDownloads) }

@@ -116,6 +116,17 @@ func (r *recorder) Write(data []byte) (int, error) {
 	return n, err
 }
 
+// SetReadDeadline and SetWriteDeadline let a download take longer than other answers; see
+// http.ResponseController.
+func (r *recorder) SetReadDeadline(at time.Time) error {
+	return http.NewResponseController(r.ResponseWriter).SetReadDeadline(at)
+}
+
+// SetWriteDeadline implements the same.
+func (r *recorder) SetWriteDeadline(at time.Time) error {
+	return http.NewResponseController(r.ResponseWriter).SetWriteDeadline(at)
+}
+
 // checked refuses what no route should have to think of: a page of another site that uses its reader's
 // browser, text that Postgres cannot hold, an idempotency key that is none.
 func (a *API) checked(next http.Handler) http.Handler {

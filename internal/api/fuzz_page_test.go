@@ -11,7 +11,7 @@ import (
 )
 
 // pagePaths are the pages and what they are made of, which the document does not list.
-var pagePaths = regexp.MustCompile(`^(/|/orders|/orders/[^/]*|/jobs/[^/]*|/search|/api/docs|/assets/[a-z.]+)$`)
+var pagePaths = regexp.MustCompile(`^(/|/orders|/orders/[^/]*|/reports|/reports/[^/]*|/reports/[^/]*/download|/jobs/[^/]*|/search|/api/docs|/assets/[a-z.]+)$`)
 
 // aimAtPage makes a request one for a page, as a browser or somebody who plays with its address sends it.
 func aimAtPage(v *inventor, r *fuzzRequest) {
@@ -22,7 +22,7 @@ func aimAtPage(v *inventor, r *fuzzRequest) {
 		}
 	}
 	r.method, r.fits = http.MethodGet, false
-	r.target = pick(v, []string{"/", "/orders", "/orders/" + v.id(), "/orders/" + v.id(), "/jobs/" + v.id(), "/search", "/search", "/api/docs", "/orders/0", "/jobs/x", "/assets/page.css"})
+	r.target = pick(v, []string{"/", "/orders", "/orders/" + v.id(), "/orders/" + v.id(), "/jobs/" + v.id(), "/search", "/search", "/api/docs", "/reports", "/reports/" + v.id(), fmt.Sprintf("/reports/%d/download", 1+v.IntN(fuzzReports)), "/reports/x/download", "/orders/0", "/jobs/x", "/assets/page.css"})
 	if len(query) > 0 {
 		r.target += "?" + query.Encode()
 	}
@@ -45,6 +45,8 @@ func checkPage(method string, got answer) error {
 		}
 	case got.status >= 400 && media == problemMedia && method != http.MethodHead:
 		return checkProblem(got)
+	case strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment"): // a report
+		return nil
 	case got.status == http.StatusOK && !slices.Contains([]string{"text/html", "text/css", "text/javascript", "image/svg+xml"}, media),
 		got.status != http.StatusOK && media != "text/html" && media != problemMedia:
 		return fmt.Errorf("a page of type %q", media)

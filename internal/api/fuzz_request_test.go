@@ -80,6 +80,12 @@ func (f *fuzzer) aim(v *inventor, r *fuzzRequest) {
 		value := strings.Trim(v.value(name, schema), `"`)
 		switch p["in"] {
 		case "path":
+			if strings.HasPrefix(r.op.path, "/api/reports/") && v.odd(0.7) { // one of those that there were from the beginning, or one of the first
+				value = fmt.Sprint(1 + v.IntN(2*fuzzReports))
+			}
+			if strings.HasPrefix(r.op.path, "/api/jobs/") && v.odd(0.1) { // theirs
+				value = fmt.Sprint(1 + v.IntN(fuzzReports/2))
+			}
 			path = strings.Replace(path, "{"+name+"}", url.PathEscape(value), 1)
 		case "query":
 			if v.odd(0.3) {
@@ -90,12 +96,23 @@ func (f *fuzzer) aim(v *inventor, r *fuzzRequest) {
 				r.key = fmt.Sprintf("key %d", v.IntN(2000))
 				r.header(name, r.key)
 			}
+			if conditions[name] != nil && v.odd(0.3) {
+				r.header(name, pick(v, conditions[name]))
+			}
 		}
 	}
 	r.target = path
 	if len(query) > 0 {
 		r.target += "?" + query.Encode()
 	}
+}
+
+// conditions are what the headers of a download may say.
+var conditions = map[string][]string{
+	"Range":         {"bytes=0-9", "bytes=5-", "bytes=-3", "bytes=0-", "bytes=999999999-", "bytes=9-1", "bytes=0-1,4-5", "rows=1-2", "bytes", "bytes=-", "bytes=99999999999999999999-"},
+	"If-Range":      {`"` + sumOf(fuzzReport) + `"`, `"other"`, "W/\"x\"", "Wed, 04 Mar 2026 12:00:00 GMT", "x"},
+	"If-Match":      {`"` + sumOf(fuzzReport) + `"`, `"other"`, "*", ",", "\""},
+	"If-None-Match": {`"` + sumOf(fuzzReport) + `"`, `"other", W/"` + sumOf(fuzzReport) + `"`, "*", ",", "\""},
 }
 
 // authorize sends a key that mostly fits.

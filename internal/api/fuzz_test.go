@@ -15,9 +15,6 @@ import (
 	"backoffice/internal/api"
 	"backoffice/internal/order"
 	"backoffice/internal/pgtest"
-	"backoffice/internal/queue"
-	"backoffice/internal/store"
-	"backoffice/workers"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -29,7 +26,7 @@ const (
 	shownFaults  = 10
 )
 
-// The settings of a fuzz run: how many requests (20000), and which (1).
+// The settings of a fuzz run: how many requests (24000), and which (1).
 const (
 	fuzzRequestsEnv = "BACKOFFICE_FUZZ_REQUESTS"
 	fuzzSeedEnv     = "BACKOFFICE_FUZZ_SEED"
@@ -45,7 +42,7 @@ func TestEveryAnswerIsAsTheDocumentDeclares(t *testing.T) {
 	}
 	run := newFuzzRun(t)
 	run.furnish()
-	stop := run.startWorker()
+	stop := run.startWorker("fuzz", map[string]int{"orders": 2, "maintenance": 1, "reports": 1})
 	began := time.Now()
 	run.sendAll()
 	took := time.Since(began)
@@ -83,7 +80,7 @@ func newFuzzRun(t *testing.T) *fuzzRun {
 	})
 	s.url = "http://" + address
 	run := &fuzzRun{shop: s, seen: map[string]map[int]int{}, replies: map[string]string{}, ended: map[string]bool{}}
-	run.requests = numberFromEnv(t, fuzzRequestsEnv, 20_000)
+	run.requests = numberFromEnv(t, fuzzRequestsEnv, 24_000)
 	run.fuzzer = fuzzer{spec: readSpec(t, s.get("/api/openapi.json").body), seed: numberFromEnv(t, fuzzSeedEnv, 1), most: int64(run.requests/4 + 1)}
 	return run
 }
@@ -113,6 +110,7 @@ func (f *fuzzRun) furnish() {
 		f.t.Fatal(err)
 	}
 	f.exec(`insert into schedules (name, kind, args, spec, built_in, paused_at) values ('broken', 'reconcile_orders', '{"x": 1}', 'now and then', true, now())`)
+	f.furnishReports()
 	err := pgx.BeginFunc(f.t.Context(), f.pool, func(tx pgx.Tx) error {
 		if err := order.Track(f.t.Context(), tx, "TIN", "tin", 100_000_000, time.Now()); err != nil {
 			return err
@@ -124,36 +122,30 @@ func (f *fuzzRun) furnish() {
 	}
 }
 
-// startWorker works both queues until the function it answers is called.
-func (f *fuzzRun) startWorker() (stop func()) {
+const (
+	fuzzReports = 20 // completed, expired and failed ones
+	fuzzReport  = "number,amount\nA-1,2.55\n"
+)
+
+// furnishReports makes reports of every sort that stays as it is, and some that wait for long.
+func (f *fuzzRun) furnishReports() {
 	f.t.Helper()
-	inserter, err := queue.NewInserter(f.pool)
-	if err != nil {
-		f.t.Fatal(err)
+	for range fuzzReports {
+		f.made("text/csv", "order-lines.csv", fuzzReport[:9], fuzzReport[9:])
 	}
-	stores, err := store.Open(f.t.Context(), "postgres:", f.pool)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	registered, err := workers.Register(workers.Deps{Pool: f.pool, Jobs: inserter, Now: time.Now, Stores: stores})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	client, err := queue.NewWorker(f.pool, queue.WorkerConfig{
-		ClientID: "fuzz", Queues: map[string]int{"orders": 2, "maintenance": 1}, Workers: registered, Contracts: workers.Contracts(),
-		SoftStop: 30 * time.Second, RescueAfter: time.Hour, Log: f.logger(),
-	})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := client.Start(f.t.Context()); err != nil {
-		f.t.Fatal(err)
-	}
-	return func() {
-		if err := client.Stop(f.t.Context()); err != nil {
-			f.t.Error(err)
+	f.exec(`update reports set status = 'failed', error = 'disk full' where id % 5 = 0`)
+	f.exec(`update reports set expired_at = now() where id % 5 = 1`)
+	f.exec(`delete from stored_objects where path in (select split_part(location, ':', 2) from artifact_parts where report_id % 5 < 2)`)
+	f.exec(`delete from artifact_parts where report_id % 5 < 2`)
+	f.exec(`delete from artifacts where report_id % 5 < 2`)
+	for n := range fuzzReports / 2 {
+		body := fmt.Sprintf(`{"type":"order-lines","format":"csv","params":{"country":"waits %d"}}`, max(n, 1))
+		id := f.askFor(body, "Authorization", f.keys["all"])
+		if n == 0 { // the next one asks for the same, so that this one's job cannot run again
+			f.do(http.MethodDelete, fmt.Sprintf("/api/reports/%d", id), "", "Authorization", f.keys["all"])
 		}
 	}
+	f.exec(`update river_job set state = 'scheduled', scheduled_at = now() + interval '1 day' where kind = 'generate_report' and state = 'available'`)
 }
 
 func (f *fuzzRun) sendAll() {

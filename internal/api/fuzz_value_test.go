@@ -32,8 +32,10 @@ var named = map[string]func(v *inventor) string{
 	"sku":      func(v *inventor) string { return quoted(pick(v, fuzzSKUs)) },
 	"quantity": func(v *inventor) string { return strconv.Itoa(pick(v, []int{1, 1, 2, 3, 9, 1000, -1, 2147483647})) },
 	"number":   func(v *inventor) string { return quoted("N-" + strconv.FormatInt(v.Int64N(v.most/2+1), 10)) },
-	"kind":     func(v *inventor) string { return quoted(pick(v, []string{"process_order", "reconcile_orders"})) },
-	"queue":    func(v *inventor) string { return quoted(pick(v, []string{"orders", "maintenance"})) },
+	"kind": func(v *inventor) string {
+		return quoted(pick(v, []string{"process_order", "reconcile_orders", "generate_report"}))
+	},
+	"queue": func(v *inventor) string { return quoted(pick(v, []string{"orders", "maintenance"})) },
 	"name": func(v *inventor) string {
 		return quoted(pick(v, []string{"orders", "maintenance", "nothing", "broken"}))
 	}, // of queues, and of schedules
@@ -43,7 +45,15 @@ var named = map[string]func(v *inventor) string{
 	"timezone": func(v *inventor) string {
 		return quoted(pick(v, []string{"UTC", "Europe/London", "Asia/Kolkata", "Mars/Olympus"}))
 	},
-	"args": func(v *inventor) string { return pick(v, []string{`{"order_id":` + v.id() + `}`, `{}`}) },
+	"args": func(v *inventor) string {
+		return pick(v, []string{`{"order_id":` + v.id() + `}`, `{}`, `{"type":"order-lines","format":"csv"}`})
+	},
+	"type": func(v *inventor) string {
+		return quoted(pick(v, []string{"order-lines", "order-lines", "sales-summary", "weather"}))
+	},
+	"params": func(v *inventor) string {
+		return pick(v, []string{`{}`, `{"country":"C` + v.id() + `"}`, `{"from":"2026-01-01","to":"2026-12-31"}`, `{"from":"2026-01-02","to":"2026-01-01"}`, `{"colour":1}`})
+	},
 	"unit_price": func(v *inventor) string {
 		return quoted(pick(v, []string{"0", "0.0001", "3.20", "12", "9999999999.9999", "-5.5"}))
 	},

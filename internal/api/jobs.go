@@ -10,6 +10,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 )
 
 const jobsPath = "/api/jobs"
@@ -38,8 +39,8 @@ func (a *API) jobRoutes() {
 		id: "cancelJob", method: http.MethodPost, path: jobsPath + "/{id}/cancel", tag: tagJobs, scope: ScopeOperate, status: http.StatusOK,
 		errors:  []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Cancel a job that is not finished",
-		about:   "One that runs is asked to stop and is cancelled when its attempt returns. 409: it is finished, or an order that is not final depends on it: cancel the order, and its job goes with it.",
-	}, a.changeJob("cancel_job", cancelJob))
+		about:   "One that runs is asked to stop and is cancelled when its attempt returns. The report that it makes is cancelled with it. 409: it is finished, or an order that is not final depends on it: cancel the order, and its job goes with it.",
+	}, a.changeJob("cancel_job", a.cancelJob))
 }
 
 // Jobs is a page of jobs.
@@ -124,14 +125,25 @@ func (a *API) changeJob(action string, change func(context.Context, pgx.Tx, *que
 	}
 }
 
-// cancelJob refuses what would leave an order without a job, which nobody would ever finish.
-func cancelJob(ctx context.Context, tx pgx.Tx, client *queue.Client, id int64) (queue.Job, error) {
+// cancelJob refuses what would leave an order without a job, which nobody would ever finish. The report that
+// a job makes is cancelled with it.
+func (a *API) cancelJob(ctx context.Context, tx pgx.Tx, client *queue.Client, id int64) (queue.Job, error) {
 	open, err := order.OpenOrderOf(ctx, tx, id)
 	if err != nil {
 		return queue.Job{}, err
 	}
 	if open != 0 {
 		return queue.Job{}, refuse(errNeeded, "", "order %d is not final and depends on job %d; cancel the order, and its job goes with it: POST %s/cancel", open, id, orderPath(open))
+	}
+	made, err := report.OfJob(ctx, tx, id)
+	if err != nil {
+		return queue.Job{}, err
+	}
+	if made != 0 {
+		if _, err := report.Cancel(ctx, tx, client, made, a.Now()); err != nil {
+			return queue.Job{}, err
+		}
+		return queue.GetJob(ctx, tx, id)
 	}
 	return queue.CancelJob(ctx, tx, client, id)
 }

@@ -16,6 +16,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/jobs"
 )
 
@@ -120,5 +121,11 @@ func (a *API) checkJob(r JobRequest) (queue.JobArgs, queue.InsertOpts, error) {
 		opts.ScheduledAt = *r.ScheduledAt
 	}
 	args, err := kind.check(r.Args)
+	if err != nil {
+		return nil, opts, err
+	}
+	if args, err = report.Resolve(args, a.Now()); errors.Is(err, report.ErrInvalid) {
+		err = refusal{cause: err, at: "body.args", text: err.Error()}
+	}
 	return args, opts, err
 }

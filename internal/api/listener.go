@@ -31,7 +31,13 @@ type problemConn struct{ *net.TCPConn }
 // once; an answer of a handler has other headers before these.
 const ownAnswer = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
+// ownLongest is more than any of these answers takes. A piece of a download may hold the same text.
+const ownLongest = 512
+
 func (c problemConn) Write(data []byte) (int, error) {
+	if len(data) > ownLongest || !bytes.HasPrefix(data, []byte("HTTP/1.1 ")) {
+		return c.TCPConn.Write(data)
+	}
 	line, text, own := bytes.Cut(data, []byte(ownAnswer))
 	unexpected := bytes.HasPrefix(data, []byte("HTTP/1.1 417 ")) // which no handler answers
 	if !unexpected && (!own || bytes.Contains(line, []byte("\r\n"))) {

@@ -29,7 +29,7 @@ type pages struct {
 // view is one page. Times on it are UTC.
 type view struct {
 	Title   string
-	Section string // which link of the header leads here: status, orders or docs
+	Section string // which link of the header leads here: status, orders, reports or docs
 	Query   string // stands in the search field
 	Refresh int    // seconds until the page asks again; 0: it does not change
 	At      time.Time
@@ -55,7 +55,7 @@ func (a *API) pageRoutes() error {
 	if err != nil {
 		return fmt.Errorf("read page layout: %w", err)
 	}
-	for _, name := range []string{"status", "orders", "order", "job", "found", "problem", "docs"} {
+	for _, name := range []string{"status", "orders", "order", "reports", "report", "job", "found", "problem", "docs"} {
 		page, err := layout.Clone()
 		if err == nil {
 			page, err = page.ParseFS(pageFiles, "page/"+name+".html")
@@ -73,6 +73,9 @@ func (a *API) pageRoutes() error {
 	a.mux.Handle("GET /{$}", a.page(a.statusPage))
 	a.mux.Handle("GET /orders", a.page(a.ordersPage))
 	a.mux.Handle("GET /orders/{id}", a.page(a.orderPage))
+	a.mux.Handle("GET /reports", a.page(a.reportsPage))
+	a.mux.Handle("GET /reports/{id}", a.page(a.reportPage))
+	a.mux.HandleFunc("GET /reports/{id}/download", a.pageDownload)
 	a.mux.Handle("GET /jobs/{id}", a.page(a.jobPage))
 	a.mux.Handle("GET /search", a.page(a.searchPage))
 	a.mux.HandleFunc("GET /api/docs", a.serveDocs)
@@ -92,6 +95,9 @@ func (a *API) assetRoute(name, media string) error {
 		w.Header().Set("Content-Type", media)
 		w.Header().Set("Cache-Control", "no-cache") // keep it, and ask whether it is still the same
 		w.Header().Set("ETag", tag)
+		for _, condition := range []string{"Range", "If-Match", "If-Unmodified-Since"} { // nobody needs them of so small a file
+			r.Header.Del(condition)
+		}
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
 	})
 	return nil

@@ -90,6 +90,10 @@ func TestExamplesOfTheDocsAreAccepted(t *testing.T) {
 			s.exec(`truncate idempotency_keys`)
 			body = strings.ReplaceAll(body, "536365", "536366")
 		}
+		if strings.HasSuffix(path, "/download") { // the one of the example is cancelled by then
+			made, _ := s.madeCSV()
+			path = downloadPath(made)
+		}
 		if got := s.do(method, path, body); got.status >= 300 {
 			t.Errorf("%s\nanswers %d: %s", command, got.status, got.body)
 		}

@@ -15,6 +15,8 @@ import (
 // pageFuncs are what templates show values with.
 var pageFuncs = template.FuncMap{
 	"number": number,
+	"count":  func(n int64) string { return number(int(n)) },
+	"size":   size,
 	"money":  money,
 	"stamp":  stamp,
 	"since":  func(t, now time.Time) string { return span(now.Sub(t)) },
@@ -48,6 +50,23 @@ func money(amount decimal.Decimal) string {
 	return strings.Replace(text, "-", "−", 1)
 }
 
+// size is a number of bytes as people read it.
+func size(bytes int64) string {
+	const step = 1000
+	if bytes < step {
+		return strconv.FormatInt(bytes, 10) + " B"
+	}
+	value, unit := float64(bytes)/step, 0
+	for value >= step-0.5 && unit < 3 {
+		value, unit = value/step, unit+1
+	}
+	digits := 0
+	if value < 9.95 {
+		digits = 1
+	}
+	return strconv.FormatFloat(value, 'f', digits, 64) + " " + []string{"kB", "MB", "GB", "TB"}[unit]
+}
+
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 // span is a length of time as exactly as it matters to a person.
@@ -77,7 +96,7 @@ func tone(name any) string {
 		return "bad"
 	case "awaiting_stock", "retryable", "frozen", "silent":
 		return "warn"
-	case "placed", "available", "running", "stopping":
+	case "placed", "available", "queued", "running", "stopping":
 		return "busy"
 	}
 	return "off"

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"backoffice/internal/audit"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 )
 
 // jobContent is the story of one job.
@@ -18,19 +18,14 @@ type jobContent struct {
 	queue.Job
 	Args     string // indented
 	OrderID  int64  // the order that its args name; 0: none
+	ReportID int64  // the report that it makes; 0: none
 	Timeline []queue.Event
 	Process  string // the worker process of the latest attempt
 	Actions  []audit.Action
 }
 
 func contentOf(job queue.Job) jobContent {
-	c := jobContent{Job: job, Timeline: job.Timeline()}
-	var indented bytes.Buffer
-	if err := json.Indent(&indented, job.Args, "", "  "); err != nil {
-		indented.Reset()
-		indented.Write(job.Args)
-	}
-	c.Args = indented.String()
+	c := jobContent{Job: job, Args: indented(job.Args), Timeline: job.Timeline()}
 	var args struct {
 		OrderID int64 `json:"order_id"`
 	}
@@ -60,6 +55,9 @@ func (a *API) jobPage(r *http.Request) (view, error) {
 			return err
 		}
 		c = contentOf(job)
+		if c.ReportID, err = report.OfJob(r.Context(), tx, id); err != nil {
+			return err
+		}
 		c.Actions, err = audit.List(r.Context(), tx, audit.Filter{Target: fmt.Sprintf("job %d", id), Limit: shownActions})
 		return err
 	})

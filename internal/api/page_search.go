@@ -12,6 +12,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 )
 
 // hit is something that the search has found.
@@ -49,7 +50,7 @@ func (a *API) searchPage(r *http.Request) (view, error) {
 	return v, nil
 }
 
-// find looks for an order by its number and by its id, and for a job.
+// find looks for an order by its number and by its id, for a report, and for a job.
 func find(ctx context.Context, tx pgx.Tx, query string) (hits []hit, err error) {
 	add := func(id int64) error {
 		o, err := order.Get(ctx, tx, id)
@@ -73,6 +74,13 @@ func find(ctx context.Context, tx pgx.Tx, query string) (hits []hit, err error) 
 		if err := add(id); err != nil && !errors.Is(err, order.ErrNotFound) {
 			return nil, err
 		}
+	}
+	made, err := report.Get(ctx, tx, id)
+	if err == nil {
+		row := rowOf(made)
+		hits = append(hits, hit{fmt.Sprintf("/reports/%d", id), fmt.Sprintf("Report %d", id), string(made.Status), row.Title + ", requested " + stamp(made.RequestedAt)})
+	} else if !errors.Is(err, report.ErrNotFound) {
+		return nil, err
 	}
 	job, err := queue.GetJob(ctx, tx, id)
 	if errors.Is(err, queue.ErrNotFound) {

@@ -13,6 +13,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/periodic"
 )
 
@@ -31,6 +32,7 @@ type statusContent struct {
 	Workers  []queue.WorkerProcess
 	More     bool // there are more worker processes
 	Failures []failureRow
+	Reports  []reportRow // the newest
 
 	Schedules     []scheduleRow
 	MoreSchedules bool
@@ -113,6 +115,9 @@ func (a *API) readStatus(ctx context.Context) (statusContent, error) {
 		}
 		schedules, err := periodic.List(ctx, tx, shownSchedules+1)
 		if err != nil {
+			return err
+		}
+		if c.Reports, err = listReportRows(ctx, tx, report.Filter{Limit: recentReports}); err != nil {
 			return err
 		}
 		c.showOrders(standing)

@@ -15,6 +15,8 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
+	"backoffice/internal/store"
 	"backoffice/periodic"
 )
 
@@ -26,6 +28,9 @@ var (
 	errReused   = errors.New("this idempotency key was used for another request")
 	errNeeded   = errors.New("an order depends on this job")
 	errInvalid  = errors.New("invalid")
+	errBusy     = errors.New("too much at once")
+
+	errCancelling = errors.New("the same report is being cancelled")
 )
 
 // statuses is the one place where errors become statuses. The type names what a program may want to tell
@@ -49,6 +54,15 @@ var statuses = []struct {
 	{periodic.ErrExists, http.StatusConflict, "duplicate-name", ""},
 	{periodic.ErrBuiltIn, http.StatusConflict, "built-in", ""},
 	{periodic.ErrBroken, http.StatusConflict, "broken-schedule", ""},
+	{report.ErrNotFound, http.StatusNotFound, "", ""},
+	{report.ErrInvalid, http.StatusUnprocessableEntity, "", ""},
+	{report.ErrTooLate, http.StatusConflict, "too-late", ""},
+	{report.ErrNotReady, http.StatusConflict, "report-not-ready", "1"},
+	{report.ErrFailed, http.StatusConflict, "report-failed", ""},
+	{report.ErrExpired, http.StatusGone, "report-expired", ""},
+	{store.ErrNoStore, http.StatusServiceUnavailable, "store-unknown", "60"},
+	{errCancelling, http.StatusConflict, "report-being-cancelled", "1"},
+	{errBusy, http.StatusServiceUnavailable, "busy", "1"},
 	{errInvalid, http.StatusUnprocessableEntity, "", ""},
 	{errInFlight, http.StatusConflict, "idempotency-key-in-flight", "1"},
 	{errNeeded, http.StatusConflict, "order-not-final", ""},
@@ -258,7 +272,8 @@ func echo(value any) any {
 
 // notFoundAt says which part of the request named what does not exist.
 func notFoundAt(at string, err error) error {
-	if errors.Is(err, order.ErrNotFound) || errors.Is(err, queue.ErrNotFound) || errors.Is(err, periodic.ErrNotFound) {
+	notFound := func(cause error) bool { return errors.Is(err, cause) }
+	if slices.ContainsFunc([]error{order.ErrNotFound, queue.ErrNotFound, report.ErrNotFound, periodic.ErrNotFound}, notFound) {
 		return refusal{cause: err, at: at, text: err.Error()}
 	}
 	return err

@@ -17,10 +17,13 @@ type route struct {
 	about            string
 	scope            Scope
 	status           int   // of success
+	also             int   // another status of success, with the same body; 0: none
 	maxBody          int64 // bytes; 0: it takes no body
 	errors           []int // beside those that every route has
 
-	answer reflect.Type // of the body, where the handler's output does not tell
+	answer    reflect.Type              // of the body, where the handler's output does not tell
+	responses map[string]*huma.Response // of success, where no type tells
+	streams   bool                      // its answer may take longer than Config.Handle
 }
 
 // everyRoute can answer these.
@@ -49,12 +52,18 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		op.Errors = append(op.Errors, withBody...)
 		op.Middlewares = append(op.Middlewares, a.takeBody(r.maxBody))
 	}
-	op.Middlewares = append(op.Middlewares, a.limited)
+	if !r.streams {
+		op.Middlewares = append(op.Middlewares, a.limited)
+	}
+	op.Responses = r.responses
 	if r.answer != nil {
 		op.Responses = map[string]*huma.Response{strconv.Itoa(r.status): {
 			Description: http.StatusText(r.status),
 			Content:     map[string]*huma.MediaType{jsonType: {Schema: a.huma.OpenAPI().Components.Schemas.Schema(r.answer, true, r.id)}},
 		}}
+	}
+	if r.also != 0 {
+		op.Responses[strconv.Itoa(r.also)] = &huma.Response{Description: http.StatusText(r.also), Content: op.Responses[strconv.Itoa(r.status)].Content}
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
@@ -63,4 +72,7 @@ func register[I, O any](a *API, r route, handle func(context.Context, *I) (*O, e
 		}
 		return out, nil
 	})
+	if r.also != 0 {
+		op.Responses[strconv.Itoa(r.also)].Headers = op.Responses[strconv.Itoa(r.status)].Headers
+	}
 }

@@ -14,13 +14,14 @@ type Limits struct {
 	Header time.Duration // reading the headers
 	Read   time.Duration // reading headers and body
 	Handle time.Duration // working on it, once it was read; see Config.Handle
+	Piece  time.Duration // sending one piece of a download; see Config.Piece
 	Idle   time.Duration // waiting for the next request on a connection
 	Stop   time.Duration // finishing open requests once a stop was asked
 }
 
 // DefaultLimits suit callers that are near.
 var DefaultLimits = Limits{
-	Header: 5 * time.Second, Read: 15 * time.Second, Handle: 10 * time.Second, Idle: 90 * time.Second, Stop: 20 * time.Second,
+	Header: 5 * time.Second, Read: 15 * time.Second, Handle: 10 * time.Second, Piece: 30 * time.Second, Idle: 90 * time.Second, Stop: 20 * time.Second,
 }
 
 const (

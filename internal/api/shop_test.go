@@ -71,7 +71,7 @@ func (s *shop) api(changes ...func(*api.Config)) *api.API {
 	cfg := api.Config{
 		Pool: s.pool, Look: s.pool, Jobs: client, Ready: func(context.Context) error { return nil }, Now: time.Now,
 		Log: s.logger(), Version: "test", Open: true,
-		MaxBody: 64 << 10, MaxBatchBody: 1 << 20, Handle: 30 * time.Second,
+		MaxBody: 64 << 10, MaxBatchBody: 1 << 20, Handle: 30 * time.Second, Piece: 30 * time.Second, Stores: s.stores(),
 	}
 	for _, k := range workers.Kinds() {
 		cfg.Kinds = append(cfg.Kinds, api.Kind{Contract: k.Contract, Args: k.Args, Decode: k.Decode})
