@@ -15,6 +15,7 @@ import (
 	"backoffice/internal/order"
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 	"backoffice/jobs"
 	"backoffice/workers"
 )
@@ -42,6 +43,7 @@ func enqueueCommand() *cli.Command {
   backoffice enqueue process-order --order 123 --wait
   backoffice enqueue process-order --number 536365
   backoffice enqueue clean-up --policy temp-files --dry-run --wait
+  backoffice enqueue generate-report --type sales-summary --period last-month --format pdf
   backoffice enqueue --kind process_order --args '{"order_id": 123}' --priority 4
   backoffice enqueue --from-file jobs.ndjson   one {"kind": ..., "args": {...}} a line`,
 		Flags: append(enqueueFlags(),
@@ -50,8 +52,10 @@ func enqueueCommand() *cli.Command {
 			&cli.PathFlag{Name: "from-file", EnvVars: []string{"BACKOFFICE_ENQUEUE_FROM_FILE"},
 				Usage: "enqueue every line of an ndjson `FILE` in one transaction; each line has kind and args, and may have queue, priority and at"},
 		),
-		Subcommands: []*cli.Command{enqueueProcessOrderCommand(), enqueueReconcileOrdersCommand(), enqueueCleanUpCommand()},
-		Action:      runEnqueue,
+		Subcommands: []*cli.Command{
+			enqueueProcessOrderCommand(), enqueueReconcileOrdersCommand(), enqueueGenerateReportCommand(), enqueueCleanUpCommand(),
+		},
+		Action: runEnqueue,
 	}
 }
 
@@ -116,7 +120,7 @@ func runEnqueue(c *cli.Context) error {
 	if c.IsSet("from-file") {
 		return enqueueFile(c, c.Path("from-file"))
 	}
-	args, err := workers.Decode(c.String("kind"), []byte(c.String("args")))
+	args, err := resolvedArgs(c.String("kind"), []byte(c.String("args")), time.Now())
 	if err != nil {
 		return usagef("enqueue: %w", err)
 	}
@@ -125,6 +129,15 @@ func runEnqueue(c *cli.Context) error {
 		return err
 	}
 	return withPool(c, func(pool *pgxpool.Pool) error { return enqueueOne(c, pool, request) })
+}
+
+// resolvedArgs reads args of any kind, as they are to be enqueued now.
+func resolvedArgs(kind string, encoded []byte, now time.Time) (river.JobArgs, error) {
+	args, err := workers.Decode(kind, encoded)
+	if err != nil {
+		return nil, err
+	}
+	return report.Resolve(args, now)
 }
 
 // jobRequest is one job somebody asks for, checked.

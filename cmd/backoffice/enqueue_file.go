@@ -17,7 +17,6 @@ import (
 
 	"backoffice/internal/postgres"
 	"backoffice/internal/queue"
-	"backoffice/workers"
 )
 
 const (
@@ -153,7 +152,7 @@ func parseJobLine(text []byte, now time.Time) (jobRequest, error) {
 	if len(line.Args) == 0 {
 		line.Args = json.RawMessage("{}")
 	}
-	args, err := workers.Decode(line.Kind, line.Args)
+	args, err := resolvedArgs(line.Kind, line.Args, now)
 	if err != nil {
 		return jobRequest{}, err
 	}

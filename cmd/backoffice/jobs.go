@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,6 +16,7 @@ import (
 	"backoffice/internal/audit"
 	"backoffice/internal/order"
 	"backoffice/internal/queue"
+	"backoffice/internal/report"
 )
 
 func jobsCommand() *cli.Command {
@@ -153,7 +155,8 @@ func jobsCancelCommand() *cli.Command {
 		Usage:     "cancel jobs that are not finished",
 		ArgsUsage: "ID...",
 		Description: `A running job is asked to stop; it is cancelled when its attempt returns. The job of an
-order that is not final is refused: see backoffice orders cancel, which ends both.
+order that is not final is refused: see backoffice orders cancel, which ends both. The
+report that a job makes is cancelled with it.
 
   backoffice jobs cancel 123`,
 		Action: func(c *cli.Context) error { return eachJob(c, cancelJob) },
@@ -168,6 +171,14 @@ func cancelJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int6
 		}
 		if open != 0 {
 			return fmt.Errorf("order %d is not final and depends on job %d; cancel the order, and its job goes with it: backoffice orders cancel %d", open, id, open)
+		}
+		made, err := report.OfJob(c.Context, tx, id)
+		if err != nil {
+			return err
+		}
+		if made != 0 {
+			_, err = report.Cancel(c.Context, tx, client, made, time.Now())
+			return err
 		}
 		_, err = queue.CancelJob(c.Context, tx, client, id)
 		return err

@@ -13,7 +13,7 @@ const (
 	progressElsewhere  = 5 * time.Second
 )
 
-// progress tells how far an import is: one line that changes on a terminal, a line every few seconds
+// progress tells how far an import or a report is: one line that changes on a terminal, a line every few seconds
 // elsewhere.
 type progress struct {
 	w        io.Writer
@@ -29,6 +29,11 @@ func newProgress(w io.Writer) *progress {
 
 // update shows the state of the import, unless the last one was shown a moment ago.
 func (p *progress) update(state importer.Progress) {
+	p.show(func() string { return progressLine(state) })
+}
+
+// show shows a line, unless the last one was shown a moment ago.
+func (p *progress) show(line func() string) {
 	every := progressElsewhere
 	if p.terminal {
 		every = progressOnTerminal
@@ -39,10 +44,16 @@ func (p *progress) update(state importer.Progress) {
 	}
 	p.last, p.shown = now, true
 	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", progressLine(state))
+		fmt.Fprintf(p.w, "\r\x1b[K%s", line())
 		return
 	}
-	fmt.Fprintln(p.w, progressLine(state))
+	fmt.Fprintln(p.w, line())
+}
+
+// note shows a line that stays.
+func (p *progress) note(line string) {
+	p.done()
+	fmt.Fprintln(p.w, line)
 }
 
 // done leaves the terminal as it was found.
