@@ -148,6 +148,7 @@ func (r *run) copyRange(ctx context.Context, sql string, after, upto int64, w io
 func inRange(ctx context.Context, pool *pgxpool.Pool, settings map[string]string, after, upto int64, work func(pgx.Tx) error) error {
 	settings["backoffice.after"], settings["backoffice.upto"] = strconv.FormatInt(after, 10), strconv.FormatInt(upto, 10)
 	settings["statement_timeout"] = partLimit
+	settings["jit"], settings["max_parallel_workers_per_gather"] = "off", "0" // which a part is too short for
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var names, values []string
 		for name, value := range settings {

@@ -44,35 +44,43 @@ func (p *OrderLinesParams) Complete() error {
 	return checkText("country", p.Country)
 }
 
-// The settings are asked for once, not for every row, except for the range itself: in a subquery it would not
-// be estimated, and so not lead to the index.
+// Each order, and each order's lines, are looked up by key ("offset 0"): in a table that has grown since it was
+// analyzed the planner would rather read all of it, for every part. The other settings are asked for once, not
+// for every row; the range itself is not in a subquery, where it would not lead to the index.
 const (
 	orderLinesFromSQL = `
-  from (select t.id as transition_id, t.at, o.id, o.number, o.kind, o.placed_at, o.country, o.currency, c.number as customer
-          from order_transitions t
-          join orders o on o.id = t.order_id
-          left join customers c on c.id = o.customer_id
-         where t.id > current_setting('backoffice.after')::bigint
-           and t.id <= current_setting('backoffice.upto')::bigint
-           and t.to_status = 'processed'
-           and o.placed_at >= (select current_setting('backoffice.since')::timestamptz)
-           and o.placed_at < (select current_setting('backoffice.until')::timestamptz)
-           and (select current_setting('backoffice.country')) in ('', o.country)
-           and (select current_setting('backoffice.currency')) in ('', o.currency)
-         order by t.id
-        offset 0) o
-  join order_lines l on l.order_id = o.id
- order by o.transition_id, l.line_no`
+  from (select id, order_id, at
+          from order_transitions
+         where id > current_setting('backoffice.after')::bigint
+           and id <= current_setting('backoffice.upto')::bigint
+           and to_status = 'processed'
+         order by id
+        offset 0) t
+ cross join lateral (
+       select number, kind, placed_at, country, currency, to_char(placed_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as placed_text,
+              to_char(t.at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as processed_text,
+              (select known.number from customers known where known.id = customer_id) as customer
+         from orders
+        where id = t.order_id
+          and placed_at >= (select current_setting('backoffice.since')::timestamptz)
+          and placed_at < (select current_setting('backoffice.until')::timestamptz)
+          and (select current_setting('backoffice.country')) in ('', country)
+          and (select current_setting('backoffice.currency')) in ('', currency)
+       offset 0) o
+ cross join lateral (
+       select line_no, line_kind, sku, description, quantity, unit_price
+         from order_lines
+        where order_id = t.order_id
+       offset 0) l
+ order by t.id, l.line_no`
 
 	orderLinesSQL = `
-select /* report.OrderLines */ o.number as order_number, o.kind as order_kind,
-       to_char(o.placed_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as placed_at,
-       to_char(o.at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as processed_at,
+select /* report.OrderLines */ o.number as order_number, o.kind as order_kind, o.placed_text as placed_at, o.processed_text as processed_at,
        o.customer, o.country, o.currency, l.line_no, l.line_kind, l.sku, l.description, l.quantity,
        trim_scale(l.unit_price)::text as unit_price, trim_scale(l.quantity * l.unit_price)::text as amount` + orderLinesFromSQL
 
 	orderLinesRowsSQL = `
-select /* report.OrderLines */ o.number, o.kind, o.placed_at, o.at, o.customer, o.country, o.currency,
+select /* report.OrderLines */ o.number, o.kind, o.placed_at, t.at, o.customer, o.country, o.currency,
        l.line_no, l.line_kind, l.sku, l.description, l.quantity, l.unit_price, l.quantity * l.unit_price` + orderLinesFromSQL
 )
 

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 	"github.com/xuri/excelize/v2"
+
+	"backoffice/internal/report"
 )
 
 // wantedLines are the rows an export must have, read in another way than it reads them.
@@ -175,4 +177,44 @@ func TestArtifactsInTheDatabase(t *testing.T) {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	o.wantSound()
+}
+
+// A part costs what it holds, not what the tables hold, also when they have grown since they were analyzed.
+func TestAPartOfAnExportIsFoundByKey(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	kind, err := report.TypeOf("order-lines")
+	must(t, err)
+	params := kind.NewParams()
+	must(t, params.Complete())
+	settings := kind.Export.Settings(params)
+	settings["backoffice.after"], settings["backoffice.upto"] = "1000", "2000"
+	plan := func(when string) {
+		tx, err := o.pool.Begin(t.Context())
+		must(t, err)
+		defer tx.Rollback(t.Context())
+		for name, value := range settings {
+			_, err := tx.Exec(t.Context(), `select set_config($1, $2, true)`, name, value)
+			must(t, err)
+		}
+		rows, err := tx.Query(t.Context(), "explain (costs off) "+kind.Export.Lines)
+		must(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		must(t, err)
+		text := strings.Join(lines, "\n")
+		for _, want := range []string{"order_transitions_pkey", "orders_pkey", "order_lines_pkey"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the plan does without %s:\n%s", when, want, text)
+			}
+		}
+		if strings.Contains(text, "Seq Scan on order") {
+			t.Errorf("%s: the plan reads a whole table:\n%s", when, text)
+		}
+	}
+	o.process("A", 1_000)
+	o.exec(`analyze`)
+	o.process("B", 9_000)
+	plan("on stale statistics")
+	o.exec(`analyze`)
+	plan("on fresh statistics")
 }
