@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"context"
 	"encoding/csv"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"backoffice/internal/pgtest"
 	"backoffice/internal/report/render"
@@ -80,6 +82,31 @@ func TestCSVIsWhatPostgresReadsAndWrites(t *testing.T) {
 				t.Errorf("written (-) and back from Postgres (+):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestPostgresReadsEveryTextOfACSV(t *testing.T) {
+	t.Parallel()
+	url := pgtest.EmptyURL(t)
+	file := filepath.Join(t.TempDir(), "in.csv")
+	if err := os.WriteFile(file, written(t, render.FormatCSV, texts(hardTexts)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	psql(t, url, "create table rows (n bigint, a text, b text)")
+	psql(t, url, `\copy rows from '`+file+`' csv header`)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for i, want := range hardTexts {
+		var a, b any
+		if err := conn.QueryRow(t.Context(), "select a, b from rows where n = $1", i).Scan(&a, &b); err != nil {
+			t.Fatal(err)
+		}
+		if a != want || b != want {
+			t.Errorf("%q reads as %q and %q", want, a, b)
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ func TestJSONLKeepsTheOrderOfColumnsAndMoneyAsAString(t *testing.T) {
 func TestJSONLBringsEveryTextBack(t *testing.T) {
 	t.Parallel()
 	lines := strings.Split(strings.TrimSuffix(string(written(t, render.FormatJSONL, texts(hardTexts))), "\n"), "\n")
+	if want := `"a":"<b>&amp;</b>"`; !strings.Contains(strings.Join(lines, "\n"), want) {
+		t.Errorf("%s is missing: people read these lines too", want)
+	}
 	if len(lines) != len(hardTexts) {
 		t.Fatalf("%d lines, want %d", len(lines), len(hardTexts))
 	}

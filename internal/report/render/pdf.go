@@ -195,8 +195,9 @@ func (p *paper) footers(doc *Document) {
 	pages := p.pdf.PageCount()
 	for page := 1; page <= pages; page++ {
 		p.pdf.SetPage(page)
-		wd, ht, _ := p.pdf.PageSize(page)
-		p.pdf.SetFontSize(1) // a page opened again does not know its font; an unchanged size would not be written
+		wd, _, _ := p.pdf.PageSize(page)
+		_, ht := p.pdf.GetPageSize() // of the last page, from whose top the library goes on to measure
+		p.pdf.SetFontSize(1)         // a page opened again does not know its font; an unchanged size would not be written
 		number := fmt.Sprintf("Page %d of %d", page, pages)
 		numberWidth := p.textWidth(number, "", 8)
 		y := ht - pageMargin + 8

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,11 @@ import (
 // pdfText is what another reader finds on the pages, laid out as they are, pages parted by form feeds.
 func pdfText(t *testing.T, content []byte) string {
 	t.Helper()
+	return pdfRead(t, content, "-layout")
+}
+
+func pdfRead(t *testing.T, content []byte, how string) string {
+	t.Helper()
 	program, err := exec.LookPath("pdftotext")
 	if err != nil {
 		t.Skip("no pdftotext is installed; on Debian: apt-get install poppler-utils")
@@ -22,11 +28,87 @@ func pdfText(t *testing.T, content []byte) string {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text, err := exec.CommandContext(t.Context(), program, "-layout", "-enc", "UTF-8", file, "-").Output()
+	text, err := exec.CommandContext(t.Context(), program, how, "-enc", "UTF-8", file, "-").Output()
 	if err != nil {
 		t.Fatalf("pdftotext: %v", err)
 	}
 	return string(text)
+}
+
+// pdfWord is a word with its place on a page, in points from the top left.
+type pdfWord struct {
+	text                     string
+	page                     int
+	left, top, right, bottom float64
+}
+
+// pdfWords are the words on all pages; it fails the test if one is outside of the margins.
+func pdfWords(t *testing.T, content []byte) []pdfWord {
+	t.Helper()
+	var words []pdfWord
+	number, width, height := 0, 0.0, 0.0
+	for n := range parsed(t, []byte(pdfRead(t, content, "-bbox"))).Descendants() {
+		at := map[string]float64{}
+		for _, a := range n.Attr {
+			if v, err := strconv.ParseFloat(a.Val, 64); err == nil {
+				at[a.Key] = v
+			}
+		}
+		switch n.Data {
+		case "page":
+			number, width, height = number+1, at["width"], at["height"]
+		case "word":
+			w := pdfWord{textOf(n), number, at["xmin"], at["ymin"], at["xmax"], at["ymax"]}
+			words = append(words, w)
+			const margin, footer, kerning = 42, 26, 2 // charts are measured with kerning, and written without
+			inFooter := w.top > height-margin-footer/2
+			if w.left < margin-0.5 || w.right > width-margin+kerning || w.top < margin-3 || !inFooter && w.bottom > height-margin-footer || w.bottom > height-margin/2 {
+				t.Errorf("page %d of %.0f x %.0f: %q stands in a margin: %+v", number, width, height, w.text, w)
+			}
+		}
+	}
+	return words
+}
+
+func TestPDFKeepsItsMargins(t *testing.T) {
+	t.Parallel()
+	for name, sample := range samples {
+		words := pdfWords(t, written(t, render.FormatPDF, sample()))
+		if len(words) < 20 {
+			t.Errorf("%s has %d words", name, len(words))
+		}
+		apart(t, words)
+	}
+}
+
+// apart fails the test where two words in a row of a page overlap.
+func apart(t *testing.T, words []pdfWord) {
+	t.Helper()
+	for i, a := range words {
+		for _, b := range words[:i] {
+			if a.page == b.page && a.top == b.top && a.left < b.right-1 && b.left < a.right-1 {
+				t.Errorf("%q and %q overlap: %+v, %+v", a.text, b.text, a, b)
+			}
+		}
+	}
+}
+
+// TestPDFLeavesNoHeaderAlone moves a table down a page, chart label by chart label.
+func TestPDFLeavesNoHeaderAlone(t *testing.T) {
+	t.Parallel()
+	for count := 12; count <= 24; count++ {
+		doc := customers()
+		s := &doc.Sections[0]
+		s.Columns = []render.Column{{Name: "number", Title: "Median time"}}
+		s.Rows = render.Rows([][]any{{"C-00001"}, {"C-00002"}, {"C-00003"}, {"C-00004"}})
+		s.Totals = nil
+		s.Charts = []render.Chart{everyChart().Sections[0].Charts[0], {Kind: render.RankChart, Labels: days(count), Series: []render.Series{{Values: waves(count, 9, 3)}}}}
+		for i, page := range pages(pdfText(t, written(t, render.FormatPDF, doc))) {
+			if rows := strings.Count(page, "C-0000"); strings.Contains(page, "Median time") != (rows > 0) || strings.Contains(page, "C-00001") && rows == 1 {
+				t.Errorf("%d bars: page %d has %d rows:\n%s", count, i+1, rows, page)
+			}
+		}
+	}
 }
 
 func pages(text string) []string { return strings.Split(strings.TrimSuffix(text, "\f"), "\f") }
@@ -48,13 +130,16 @@ func TestPDFSaysWhatTheDocumentSays(t *testing.T) {
 func TestPDFRepeatsTheHeaderAndLeavesNoRowAlone(t *testing.T) {
 	t.Parallel()
 	number := regexp.MustCompile(`(?m)^\s*(C-\d{5})\b`)
-	for count := range 64 {
-		if count < 20 || count > 36 && count < 52 { // pages are full elsewhere
+	for count := range 58 {
+		if count < 18 || count > 28 && count < 48 { // where pages become full
 			continue
 		}
 		doc := customers()
 		doc.Sections[0].Charts, doc.Sections[0].Most = nil, count
-		text := pdfText(t, written(t, render.FormatPDF, doc))
+		doc.Facts = append(doc.Facts, doc.Facts...)[:count%4] // down by less than a row
+		content := written(t, render.FormatPDF, doc)
+		pdfWords(t, content)
+		text := pdfText(t, content)
 		seen := 0
 		for i, page := range pages(text) {
 			rows := number.FindAllString(page, -1)
@@ -93,7 +178,9 @@ func TestPDFNeverCutsANumber(t *testing.T) {
 		}
 		yield([]any{amount("123456789012345678901234567890.1234"), amount("123456789012345678901234567890.1234")}, nil)
 	}
-	if text := pdfText(t, written(t, render.FormatPDF, late)); strings.Count(text, "123,456,789,012,345,678,901,234,567,890.1234") != 2 {
+	content = written(t, render.FormatPDF, late)
+	apart(t, pdfWords(t, content))
+	if text := pdfText(t, content); strings.Count(text, "123,456,789,012,345,678,901,234,567,890.1234") != 2 {
 		t.Error("a number wider than its column was cut")
 	}
 }

@@ -177,6 +177,7 @@ func everyChart() *render.Document {
 		{Kind: render.RankChart, Title: "Ranks with values below zero", XTitle: "Country", YTitle: "GBP", Labels: []string{"United Kingdom", long, "Lost"}, Series: one(1200000, 340000.5, -250000)},
 		{Kind: render.RankChart, Title: "45 ranks", XTitle: "Product", YTitle: "GBP", Labels: days(45), Series: one(waves(45, 900, 100)...)},
 		{Kind: render.RankChart, Title: "Two series", XTitle: "Kind", YTitle: "Seconds", Labels: []string{"process_order", "generate_report"}, Series: []render.Series{{Name: "Wait, p95", Values: []float64{0.12, 1.5}}, {Name: "Run, p95", Values: []float64{0.02, 12.75}}}},
+		{Kind: render.RankChart, Title: "Ranks to the end of the axis", YTitle: "GBP", Labels: []string{"a", "b", "c"}, Series: one(1_000_000, 500_000, -1_000_000)},
 		{Kind: render.LineChart, Title: "Nothing", YTitle: "GBP"},
 	}
 	return &render.Document{Title: "Every chart", Made: made, Sections: []render.Section{{Name: "charts", Columns: []render.Column{{Name: "n", Type: render.Integer}}, Rows: render.Rows([][]any{{int64(1)}}), Charts: charts}}}

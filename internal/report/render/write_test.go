@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -70,13 +71,16 @@ func TestOneTableHoldsOnlySectionsOfTheSameColumns(t *testing.T) {
 	t.Parallel()
 	doc := single([]render.Column{{Name: "a"}})
 	doc.Sections = append(doc.Sections, render.Section{Name: "other", Columns: []render.Column{{Name: "b"}}})
+	fewer := single([]render.Column{{Name: "a"}, {Name: "b"}})
+	fewer.Sections = append(fewer.Sections, render.Section{Name: "other", Columns: []render.Column{{Name: "a"}}})
 	reserved := single([]render.Column{{Name: "section"}})
 	reserved.Sections = append(reserved.Sections, render.Section{Name: "other", Columns: []render.Column{{Name: "section"}}})
 	for _, format := range formats {
 		_, err := render.Write(io.Discard, format, doc)
+		_, short := render.Write(io.Discard, format, fewer)
 		_, taken := render.Write(io.Discard, format, reserved)
-		if flat := format == render.FormatCSV || format == render.FormatJSONL; flat != (err != nil) || flat != (taken != nil) {
-			t.Errorf("%s: Write = %v, and %v", format, err, taken)
+		if flat := format == render.FormatCSV || format == render.FormatJSONL; flat != (err != nil) || flat != (short != nil) || flat != (taken != nil) {
+			t.Errorf("%s: Write = %v, %v and %v", format, err, short, taken)
 		}
 	}
 }
@@ -167,19 +171,19 @@ func TestTotalsMayBeSummedUpByTheRows(t *testing.T) {
 func TestNothingStaysInTheTemporaryFolder(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	wide := strings.Repeat("x", 2000)
+	const rows = 600 // of texts that together are more than excelize keeps in memory
+	wide := strings.Repeat("x", 30_000)
 	for _, tc := range []struct {
 		name string
-		rows int
 		err  error
 		disk io.Writer
 	}{
-		{"written", 12_000, nil, io.Discard}, {"source failed", 12_000, errSource, io.Discard}, {"disk full", 12_000, nil, &fullDisk{}},
+		{"written", nil, io.Discard}, {"source failed", errSource, io.Discard}, {"disk full", nil, &fullDisk{}},
 	} {
 		doc := single([]render.Column{{Name: "a", Type: render.Text}})
 		spilled := false
 		doc.Sections[0].Rows = func(yield func([]any, error) bool) {
-			for range tc.rows {
+			for range rows {
 				if !yield([]any{wide}, nil) {
 					return
 				}
@@ -203,6 +207,31 @@ func holds(t *testing.T, dir string) bool {
 		t.Fatal(err)
 	}
 	return len(entries) > 0
+}
+
+func TestASourceMayUseItsRowAgain(t *testing.T) {
+	t.Parallel()
+	doc := single([]render.Column{{Name: "n", Type: render.Integer}})
+	doc.Sections[0].Rows = func(yield func([]any, error) bool) {
+		row := []any{nil}
+		for i := range int64(40) {
+			if row[0] = 7000 + i; !yield(row, nil) {
+				return
+			}
+		}
+	}
+	for _, format := range formats {
+		content := string(written(t, format, doc))
+		switch format {
+		case render.FormatXLSX:
+			content = fmt.Sprint(sheetRows(t, []byte(content), "Rows"))
+		case render.FormatPDF:
+			content = pdfText(t, []byte(content))
+		}
+		if content = strings.ReplaceAll(content, ",", ""); !strings.Contains(content, "7000") || !strings.Contains(content, "7021") || strings.Count(content, "7039") != 1 {
+			t.Errorf("%s: rows are lost: %.400s", format, content)
+		}
+	}
 }
 
 func TestDecimalsSurvive(t *testing.T) {
