@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -15,24 +16,53 @@ import (
 const mostCustomers = 50
 
 // document writes segments and customers down. Programs get the customers alone: a line of csv is one
-// customer, and segments are a group by away.
+// customer, and segments are a group by away. Readers get one currency after the other.
 func (b *buyers) document(ctx context.Context, p *CustomersParams, src *Source) *render.Document {
-	doc := &render.Document{Title: "Customers", Facts: p.facts(), Made: src.Made}
-	if src.Format != render.FormatCSV && src.Format != render.FormatJSONL {
-		doc.Sections = append(doc.Sections, b.segmentSection())
+	doc := &render.Document{Title: "Customers", Facts: b.facts(p), Made: src.Made}
+	switch {
+	case forPrograms(src.Format):
+		doc.Sections = []render.Section{b.customerSection(ctx, src, b.all, 0)}
+	case forReaders(src.Format) && len(b.all) > 0:
+		before := 0
+		for of := range b.byCurrency() {
+			doc.Sections = append(doc.Sections, b.sectionsToRead(ctx, src, of, before)...)
+			before += len(of)
+		}
+	default:
+		doc.Sections = []render.Section{b.segmentSection(b.all), b.customerSection(ctx, src, b.all, 0)}
 	}
-	doc.Sections = append(doc.Sections, b.customerSection(ctx, src))
 	return doc
 }
 
-func (p *CustomersParams) facts() []render.Fact {
+// sectionsToRead are the tables of one currency, without what goes without saying. Number and name of a
+// customer are one.
+func (b *buyers) sectionsToRead(ctx context.Context, src *Source, of []buyer, before int) []render.Section {
+	sections := []render.Section{b.segmentSection(of), b.customerSection(ctx, src, of, before)}
+	leaveOut(&sections[0], "currency")
+	leaveOut(&sections[1], "currency", "name")
+	if currency := b.currencies[of[0].currency]; len(b.currencies) > 1 {
+		for i := range sections {
+			sections[i].Name += "_" + currency
+			sections[i].Title += ", " + currency
+		}
+	}
+	return sections
+}
+
+// facts tell of the only currency even where nobody asked for it.
+func (b *buyers) facts(p *CustomersParams) []render.Fact {
 	facts := []render.Fact{{Name: "Period", Value: p.Period.String()}, {Name: "Timezone", Value: p.Timezone}}
-	if p.Currency != "" {
-		facts = append(facts, render.Fact{Name: "Currency", Value: p.Currency})
+	currency := p.Currency
+	if len(b.currencies) == 1 {
+		currency = b.currencies[0]
+	}
+	if currency != "" {
+		facts = append(facts, render.Fact{Name: "Currency", Value: currency})
 	}
 	return append(facts,
 		render.Fact{Name: "Counted", Value: "processed orders that name a customer, on the day they were placed"},
-		render.Fact{Name: "Scores", Value: "1 to 5 against the others: 1 plus five times the share that did worse; value is the mean of frequency and monetary"})
+		render.Fact{Name: "Scores", Value: "from 1 to 5 for recency (days since the last order), frequency (orders) and monetary (net): 1 plus five times the share of customers that did worse, rounded down"},
+		render.Fact{Name: "Value", Value: "the mean of frequency and monetary, rounded down"})
 }
 
 // segmentSum is what the customers of one segment come to.
@@ -59,12 +89,12 @@ func bySegment(of []buyer) (sums [len(segments)]segmentSum, all segmentSum) {
 	return sums, all
 }
 
-func (b *buyers) segmentSection() render.Section {
+// segmentSection lists the segments of each currency among some customers.
+func (b *buyers) segmentSection(some []buyer) render.Section {
 	section := render.Section{Name: "segment", Title: "Segments",
 		Columns: []render.Column{
-			{Name: "segment", Width: 1.1},
-			{Name: "rule", Title: "Scores", Width: 1.6},
-			{Name: "meaning", Width: 1.9},
+			{Name: "segment"},
+			{Name: "meaning"},
 			{Name: "currency", Width: 0.6},
 			{Name: "customers", Type: render.Integer},
 			{Name: "share_of_customers", Title: "Share", Type: render.Ratio},
@@ -73,22 +103,23 @@ func (b *buyers) segmentSection() render.Section {
 			{Name: "share_of_net", Title: "Share of net", Type: render.Ratio},
 		},
 	}
-	if len(b.all) == 0 {
+	if len(some) == 0 {
 		section.Note = "No customer has a processed order that was placed in this period."
 	}
 	var rows [][]any
 	currencies := 0
-	for of := range b.byCurrency() {
+	for of := range eachCurrency(some) {
 		currency := b.currencies[of[0].currency]
 		sums, all := bySegment(of)
 		for i, sum := range sums {
-			rows = append(rows, []any{segments[i].name, segments[i].rule, segments[i].meaning, currency,
+			rows = append(rows, []any{segments[i].name, segments[i].meaning + " (" + segments[i].rule + ")", currency,
 				sum.customers, share(decimal.NewFromInt(sum.customers), decimal.NewFromInt(all.customers)), sum.orders, sum.net, share(sum.net, all.net)})
 		}
-		if currencies++; currencies <= chartCurrencies {
+		if int(of[0].currency) < chartCurrencies {
 			section.Charts = append(section.Charts, segmentCharts(currency, sums)...)
 		}
-		section.Totals = []any{"Total", nil, nil, currency, all.customers, nil, all.orders, all.net, nil}
+		currencies++
+		section.Totals = []any{"Total", nil, currency, all.customers, nil, all.orders, all.net, nil}
 	}
 	if currencies != 1 {
 		section.Totals = nil
@@ -114,15 +145,16 @@ func segmentCharts(currency string, sums [len(segments)]segmentSum) []render.Cha
 		net.Values = append(net.Values, sum.net.InexactFloat64())
 	}
 	return []render.Chart{
-		{Kind: render.RankChart, Title: "Customers by segment, " + currency, XTitle: "Segment", YTitle: "Customers", Labels: labels, Series: []render.Series{count}},
+		{Kind: render.RankChart, Title: "Customers by segment", XTitle: "Segment", YTitle: "Customers", Labels: labels, Series: []render.Series{count}},
 		{Kind: render.RankChart, Title: "Net by segment", XTitle: "Segment", YTitle: "Net, " + currency, Labels: labels, Series: []render.Series{net}},
 	}
 }
 
-func (b *buyers) customerSection(ctx context.Context, src *Source) render.Section {
+// customerSection lists some of the customers, after so many others.
+func (b *buyers) customerSection(ctx context.Context, src *Source, some []buyer, before int) render.Section {
 	return render.Section{Name: "customer", Title: "Customers by net", Most: mostCustomers,
 		Columns: []render.Column{
-			{Name: "customer", Width: 0.8},
+			{Name: "customer"},
 			{Name: "name", Width: 1.4},
 			{Name: "segment", Width: 1.1},
 			{Name: "currency", Width: 0.6},
@@ -134,7 +166,7 @@ func (b *buyers) customerSection(ctx context.Context, src *Source) render.Sectio
 			{Name: "frequency_score", Title: "Frequency", Type: render.Integer},
 			{Name: "monetary_score", Title: "Monetary", Type: render.Integer},
 		},
-		Rows: b.rows(ctx, src),
+		Rows: b.rows(ctx, src, some, before),
 	}
 }
 
@@ -142,17 +174,21 @@ func (b *buyers) customerSection(ctx context.Context, src *Source) render.Sectio
 const namedAtOnce = 1000
 
 // rows are the customers, named some at a time as they are written. It is the second half of the work.
-func (b *buyers) rows(ctx context.Context, src *Source) iter.Seq2[[]any, error] {
+func (b *buyers) rows(ctx context.Context, src *Source, all []buyer, before int) iter.Seq2[[]any, error] {
 	return func(yield func([]any, error) bool) {
-		done := 0
-		for some := range slices.Chunk(b.all, namedAtOnce) {
+		done := before
+		for some := range slices.Chunk(all, namedAtOnce) {
 			names, err := nameBuyers(ctx, src.DB, some)
 			if err != nil {
 				yield(nil, fmt.Errorf("name customers: %w", err))
 				return
 			}
 			for _, one := range some {
-				if !yield(b.row(one, names[one.customer]), nil) {
+				named := names[one.customer]
+				if forReaders(src.Format) { // who see one column
+					named.Number = strings.TrimSpace(named.Number + " " + named.Name)
+				}
+				if !yield(b.row(one, named), nil) {
 					return
 				}
 			}

@@ -12,15 +12,15 @@ type segment uint8
 
 // segments are named by how recent a customer is (rows) and by how often and for how much one buys (columns).
 var segments = [...]struct{ name, rule, meaning string }{
-	{"champions", "recency 4 to 5, value 4 to 5", "bought lately, often and for much"},
-	{"promising", "recency 4 to 5, value 2 to 3", "bought lately, could buy more"},
-	{"new", "recency 4 to 5, value 1", "bought lately, once or for little"},
-	{"loyal", "recency 3, value 4 to 5", "buys often and for much"},
-	{"needs attention", "recency 3, value 2 to 3", "neither recent nor lost"},
+	{"champions", "recency 4-5, value 4-5", "bought lately, often and for much"},
+	{"promising", "recency 4-5, value 2-3", "bought lately, could buy more"},
+	{"new", "recency 4-5, value 1", "bought lately, once or for little"},
+	{"loyal", "recency 3, value 4-5", "buys often and for much"},
+	{"needs attention", "recency 3, value 2-3", "neither recent nor lost"},
 	{"about to sleep", "recency 3, value 1", "bought little, some time ago"},
-	{"at risk", "recency 1 to 2, value 4 to 5", "bought often and for much, not lately"},
-	{"hibernating", "recency 1 to 2, value 2 to 3", "bought some, long ago"},
-	{"lost", "recency 1 to 2, value 1", "bought little, long ago"},
+	{"at risk", "recency 1-2, value 4-5", "bought often and for much, not lately"},
+	{"hibernating", "recency 1-2, value 2-3", "bought some, long ago"},
+	{"lost", "recency 1-2, value 1", "bought little, long ago"},
 	{"returns only", "no order in the period", "gave back what was bought before"},
 }
 
@@ -58,9 +58,12 @@ func (b *buyers) score() {
 }
 
 // byCurrency are the customers of each currency, one currency after the other.
-func (b *buyers) byCurrency() iter.Seq[[]buyer] {
+func (b *buyers) byCurrency() iter.Seq[[]buyer] { return eachCurrency(b.all) }
+
+// eachCurrency cuts sorted customers where the currency changes.
+func eachCurrency(rest []buyer) iter.Seq[[]buyer] {
 	return func(yield func([]buyer) bool) {
-		for rest := b.all; len(rest) > 0; {
+		for len(rest) > 0 {
 			end := slices.IndexFunc(rest, func(x buyer) bool { return x.currency != rest[0].currency })
 			if end < 0 {
 				end = len(rest)

@@ -130,6 +130,13 @@ func TestCustomersAreScoredAgainstEachOther(t *testing.T) {
 			wantLines(t, "customers", doc.section("customer").columns(columns...), want)
 			wantSegments(t, doc, all, want)
 
+			page := build(t, m.pool, "customers", params, watermark, render.FormatHTML)
+			if got, names := namesOf(page), []string{"segment_EUR", "customer_EUR", "segment_GBP", "customer_GBP"}; !slices.Equal(got, names) {
+				t.Fatalf("readers get %v, want %v", got, names)
+			}
+			both := append(page.section("customer_EUR").rows, page.section("customer_GBP").rows...)
+			wantLines(t, "customers to read", without(both), without(doc.section("customer").rows, 1, 3))
+
 			forPrograms := build(t, m.pool, "customers", params, watermark, render.FormatCSV)
 			if len(forPrograms.sections) != 1 {
 				t.Errorf("csv has %d sections, want the customers alone", len(forPrograms.sections))
@@ -137,6 +144,21 @@ func TestCustomersAreScoredAgainstEachOther(t *testing.T) {
 			wantLines(t, "customers in csv", forPrograms.section("customer").columns(columns...), want)
 		})
 	}
+}
+
+// without leaves columns out of lines.
+func without(lines []string, columns ...int) []string {
+	rest := make([]string, len(lines))
+	for i, line := range lines {
+		var kept []string
+		for at, value := range strings.Split(line, "|") {
+			if !slices.Contains(columns, at) {
+				kept = append(kept, value)
+			}
+		}
+		rest[i] = strings.Join(kept, "|")
+	}
+	return rest
 }
 
 // wantSegments counts the lines of customers in each segment.

@@ -35,14 +35,14 @@ type section struct {
 	rows []string // each the texts of its values, with bars between
 }
 
-// build reads a type's document, for people unless a format is named.
+// build reads a type's document, as a spreadsheet unless another format is named.
 func build(t testing.TB, db *pgxpool.Pool, name, params string, watermark int64, format ...render.Format) built {
 	t.Helper()
 	kind, err := report.TypeOf(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := &report.Source{DB: db, Params: complete(t, kind, params), Format: append(format, render.FormatHTML)[0],
+	src := &report.Source{DB: db, Params: complete(t, kind, params), Format: append(format, render.FormatXLSX)[0],
 		Watermark: watermark, Made: made, Progress: rising(t)}
 	doc, err := kind.Build(t.Context(), src)
 	if err != nil {

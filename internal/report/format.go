@@ -12,6 +12,11 @@ func forPrograms(format render.Format) bool {
 	return format == render.FormatCSV || format == render.FormatJSONL
 }
 
+// forReaders says whether a format is read as it is, and not worked with.
+func forReaders(format render.Format) bool {
+	return format == render.FormatPDF || format == render.FormatHTML
+}
+
 // leaveOut takes columns out of a section that have nothing to say there.
 func leaveOut(section *render.Section, names ...string) {
 	var kept []int

@@ -15,12 +15,13 @@ const (
 	chartKinds     = 6   // kinds of which there is a line, those with the most jobs
 	chartHours     = 400 // hours that are drawn; more are drawn by day
 	hourLayout     = "2006-01-02 15:04 -07:00"
+	hourToRead     = "2006-01-02 15:04 MST"
 	retentionsNote = "Finished jobs are deleted after the retention of their kind (backoffice kinds); what was deleted is not counted."
 )
 
 func (f *jobRunsFound) document(p *JobsParams, src *Source) *render.Document {
 	_, _, zone := p.Days()
-	sections := []render.Section{f.kindSection(p, src.Made), f.hourSection(zone)}
+	sections := []render.Section{f.kindSection(p, src.Made), f.hourSection(zone, forReaders(src.Format))}
 	if !forPrograms(src.Format) {
 		leaveOut(&sections[0], "hour")
 	}
@@ -74,13 +75,20 @@ func (f *jobRunsFound) kindSection(p *JobsParams, made time.Time) render.Section
 	return section
 }
 
-func (f *jobRunsFound) hourSection(zone *time.Location) render.Section {
+// hourSection lists the hours. Readers, who may not see all, get the newest first.
+func (f *jobRunsFound) hourSection(zone *time.Location, toRead bool) render.Section {
+	layout, note := hourLayout, "An hour without a job of a kind has no line."
+	if toRead {
+		layout, note = hourToRead, "The newest hour comes first. "+note
+	}
 	rows := make([][]any, len(f.hours))
 	for i, h := range f.hours {
-		rows[i] = h.tells.row(h.kind, h.hour.In(zone).Format(hourLayout))
+		rows[i] = h.tells.row(h.kind, h.hour.In(zone).Format(layout))
 	}
-	return render.Section{Name: "hour", Title: "By hour", Columns: jobColumns(), Rows: render.Rows(rows), Most: mostHours,
-		Note: "An hour without a job of a kind has no line."}
+	if toRead {
+		slices.Reverse(rows)
+	}
+	return render.Section{Name: "hour", Title: "By hour", Columns: jobColumns(), Rows: render.Rows(rows), Most: mostHours, Note: note}
 }
 
 // busiest are the kinds with the most jobs.

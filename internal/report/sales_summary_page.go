@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"backoffice/internal/report/render"
@@ -14,29 +15,64 @@ const (
 	chartBars       = 24 // spans as bars; more are a line
 )
 
-// document writes the sums down. With several currencies each table tells one after the other.
+// document writes the sums down. Programs get one table of a kind, in which a line says its currency. Readers
+// get one currency after the other, so that every table has amounts of one kind and a line of totals.
 func (s *sales) document(p *SalesSummaryParams, src *Source) *render.Document {
 	currencies := s.total.currencies()
 	if len(currencies) == 0 {
 		currencies = []string{p.Currency} // zeros, of what was asked for
 	}
-	sections := []render.Section{
-		s.totalSection(p, currencies),
-		s.spanSection(p, currencies),
-		s.countrySection(currencies),
-		s.productSection(p, currencies),
+	doc := &render.Document{Title: "Sales summary", Facts: p.facts(currencies), Made: src.Made}
+	total := s.totalSection(p, currencies)
+	switch {
+	case forPrograms(src.Format):
+		doc.Sections = append([]render.Section{total}, s.sections(p, currencies)...)
+	case forReaders(src.Format):
+		leaveOut(&total, "name", "description")
+		doc.Sections = []render.Section{total}
+		for _, currency := range currencies {
+			doc.Sections = append(doc.Sections, s.sectionsToRead(p, currency, len(currencies) > 1)...)
+		}
+	default:
+		leaveOut(&total, "name", "description")
+		doc.Sections = append([]render.Section{total}, s.sections(p, currencies)...)
+		leaveOut(&doc.Sections[2], "description")
 	}
-	if !forPrograms(src.Format) {
-		leaveOut(&sections[0], "name", "description")
-		leaveOut(&sections[2], "description")
-	}
-	return &render.Document{Title: "Sales summary", Facts: p.facts(), Sections: sections, Made: src.Made}
+	return doc
 }
 
-func (p *SalesSummaryParams) facts() []render.Fact {
+// sections are the tables of some currencies, one currency after the other.
+func (s *sales) sections(p *SalesSummaryParams, currencies []string) []render.Section {
+	return []render.Section{s.spanSection(p, currencies), s.countrySection(currencies), s.productSection(p, currencies)}
+}
+
+// sectionsToRead are the tables of one currency, without what goes without saying.
+func (s *sales) sectionsToRead(p *SalesSummaryParams, currency string, named bool) []render.Section {
+	sections := s.sections(p, []string{currency})
+	leaveOut(&sections[1], "description")
+	if p.By != byWeek && !s.cut() {
+		leaveOut(&sections[0], "description") // the names say it all
+	}
+	for i := range sections {
+		leaveOut(&sections[i], "currency")
+		if named {
+			sections[i].Name += "_" + currency
+			sections[i].Title += ", " + currency
+		}
+	}
+	return sections
+}
+
+// cut says whether the period cuts a month or a week.
+func (s *sales) cut() bool {
+	return slices.ContainsFunc(s.spans, func(one span) bool { return countDays(one.first, one.last) < one.of })
+}
+
+// facts tell of the only currency even where nobody asked for it.
+func (p *SalesSummaryParams) facts(currencies []string) []render.Fact {
 	facts := []render.Fact{{Name: "Period", Value: p.Period.String()}, {Name: "Timezone", Value: p.Timezone}}
-	if p.Currency != "" {
-		facts = append(facts, render.Fact{Name: "Currency", Value: p.Currency})
+	if len(currencies) == 1 && currencies[0] != "" {
+		facts = append(facts, render.Fact{Name: "Currency", Value: currencies[0]})
 	}
 	if p.Country != "" {
 		facts = append(facts, render.Fact{Name: "Country", Value: p.Country})
@@ -47,8 +83,8 @@ func (p *SalesSummaryParams) facts() []render.Fact {
 // salesColumns are the same in all sections; only what people call the first two differs.
 func salesColumns(name, description string) []render.Column {
 	return []render.Column{
-		{Name: "name", Title: name, Width: 1.2},
-		{Name: "description", Title: description, Width: 1.8},
+		{Name: "name", Title: name},
+		{Name: "description", Title: description, Width: 0.6},
 		{Name: "currency", Width: 0.6},
 		{Name: "orders", Type: render.Integer},
 		{Name: "credits", Type: render.Integer},
@@ -104,29 +140,30 @@ func (s *sales) spanSection(p *SalesSummaryParams, currencies []string) render.S
 		}
 	}
 	section.Rows = render.Rows(rows)
-	for _, currency := range s.charted() {
+	for _, currency := range s.charted(currencies) {
 		section.Charts = append(section.Charts, s.spanChart(p.By, title, currency))
 	}
 	return section
 }
 
-// charted are the currencies that get charts.
-func (s *sales) charted() []string {
-	currencies := s.total.currencies()
-	return currencies[:min(chartCurrencies, len(currencies))]
+// charted are those of some currencies that get charts.
+func (s *sales) charted(currencies []string) []string {
+	with := s.total.currencies()
+	with = with[:min(chartCurrencies, len(with))]
+	return slices.DeleteFunc(slices.Clone(currencies), func(currency string) bool { return !slices.Contains(with, currency) })
 }
 
 func (s *sales) spanChart(by, title, currency string) render.Chart {
 	chart := render.Chart{Kind: render.BarChart, Title: "Sales and returns by " + by, XTitle: title, YTitle: "Amount, " + currency}
-	sales, returns, net := render.Series{Name: "Sales"}, render.Series{Name: "Returns"}, render.Series{Name: "Net"}
+	sold, returned, net := render.Series{Name: "Sales"}, render.Series{Name: "Returns"}, render.Series{Name: "Net"}
 	for _, span := range s.spans {
 		f := s.bySpan.of(currency, span.name)
 		chart.Labels = append(chart.Labels, span.name)
-		sales.Values = append(sales.Values, f.sales.InexactFloat64())
-		returns.Values = append(returns.Values, f.returns.InexactFloat64())
+		sold.Values = append(sold.Values, f.sales.InexactFloat64())
+		returned.Values = append(returned.Values, f.returns.InexactFloat64())
 		net.Values = append(net.Values, f.net().InexactFloat64())
 	}
-	chart.Series = []render.Series{sales, returns}
+	chart.Series = []render.Series{sold, returned}
 	if len(s.spans) > chartBars {
 		chart.Kind, chart.Title, chart.Series = render.LineChart, "Net sales by "+by, []render.Series{net}
 	}
@@ -142,7 +179,7 @@ func (s *sales) countrySection(currencies []string) render.Section {
 		}
 	}
 	section.Rows = render.Rows(rows)
-	for _, currency := range s.charted() {
+	for _, currency := range s.charted(currencies) {
 		section.Charts = append(section.Charts, rankChart("Countries with the highest net", "Country", currency, s.byCountry, func(country string) string {
 			if country == "" {
 				return "(none)"
@@ -154,7 +191,7 @@ func (s *sales) countrySection(currencies []string) render.Section {
 }
 
 func (s *sales) productSection(p *SalesSummaryParams, currencies []string) render.Section {
-	section := render.Section{Name: "product", Title: "Best products", Columns: salesColumns("Product", "Description")}
+	section := render.Section{Name: "product", Title: "Best-selling products", Columns: salesColumns("Product", "Description")}
 	var rows [][]any
 	sold := 0
 	for _, currency := range currencies {
@@ -166,7 +203,7 @@ func (s *sales) productSection(p *SalesSummaryParams, currencies []string) rende
 	}
 	section.Rows = render.Rows(rows)
 	section.Note = fmt.Sprintf("%s by net, of %s; an order counts for each product in it.", counted(len(rows), "product"), counted(sold, "product"))
-	for _, currency := range s.charted() {
+	for _, currency := range s.charted(currencies) {
 		section.Charts = append(section.Charts, rankChart("Products with the highest net", "Product", currency, s.byProduct, func(sku string) string {
 			if description := s.descriptions[sku]; description != "" {
 				return description

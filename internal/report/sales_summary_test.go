@@ -192,6 +192,44 @@ func TestSalesSummaryOfOneCountryAndCurrency(t *testing.T) {
 	}
 }
 
+// TestSalesSummaryIsReadOneCurrencyAfterTheOther compares what readers get with what a spreadsheet holds.
+func TestSalesSummaryIsReadOneCurrencyAfterTheOther(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	_, watermark := m.strayOrders(strayDrafts(rand.New(rand.NewPCG(6, 6)), 200))
+	const params = `{"from": "2011-03-20", "to": "2011-04-09", "by": "week"}`
+	sheet := build(t, m.pool, "sales-summary", params, watermark)
+	page := build(t, m.pool, "sales-summary", params, watermark, render.FormatPDF)
+	names := []string{"total", "period_EUR", "country_EUR", "product_EUR", "period_GBP", "country_GBP", "product_GBP"}
+	if got := namesOf(page); !slices.Equal(got, names) {
+		t.Fatalf("readers get %v, want %v", got, names)
+	}
+	figures := salesFigures[2:]
+	for i, name := range []string{"period", "country", "product"} {
+		both := append(page.section(name+"_EUR").columns(figures...), page.section(name+"_GBP").columns(figures...)...)
+		wantLines(t, name, both, sheet.section(name).columns(figures...))
+		for _, currency := range []string{"EUR", "GBP"} {
+			s := page.section(name + "_" + currency)
+			if len(s.Charts) != 1 || !strings.HasSuffix(s.Title, ", "+currency) || !strings.HasSuffix(s.Charts[0].YTitle, ", "+currency) {
+				t.Errorf("%s in %s is titled %q and has %d charts", name, currency, s.Title, len(s.Charts))
+			}
+			if total := page.section("total").columns(figures...)[lineOf(currency)]; i < 2 && text(s.Totals[len(s.Totals)-7:]) != strings.ReplaceAll(total, " ", "|") {
+				t.Errorf("%s in %s ends with %s, want %s", name, currency, text(s.Totals), total)
+			}
+		}
+	}
+}
+
+// lineOf is the line of a currency among the totals.
+func lineOf(currency string) int { return map[string]int{"EUR": 0, "GBP": 1}[currency] }
+
+func namesOf(doc built) (names []string) {
+	for _, s := range doc.sections {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 func TestSalesSummaryOfNothingSaysSo(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
