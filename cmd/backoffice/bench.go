@@ -35,6 +35,8 @@ that broke a rule is void, and the exit code 1.
 				Usage: "`ROUNDS`, in each of which every contestant runs once; medians are over them"},
 			&cli.IntFlag{Name: "orders", EnvVars: []string{"BACKOFFICE_BENCH_ORDERS"}, Value: 50_000,
 				Usage: "`ORDERS`, or jobs, that one run works on"},
+			&cli.IntFlag{Name: "lines", EnvVars: []string{"BACKOFFICE_BENCH_LINES"}, Value: 1_000_000,
+				Usage: "order `LINES` that an export has"},
 			&cli.PathFlag{Name: "file", EnvVars: []string{"BACKOFFICE_BENCH_FILE"},
 				Usage: "csv `FILE` of real orders, read as orders import does; the flags below say how"},
 			&cli.StringFlag{Name: "connections", EnvVars: []string{"BACKOFFICE_BENCH_CONNECTIONS"}, Value: "4,8,16,32",
@@ -117,12 +119,14 @@ func benchOptions(c *cli.Context) (bench.Options, error) {
 }
 
 func benchSettings(c *cli.Context) (bench.Settings, error) {
-	s := bench.Settings{Runs: c.Int("runs"), Orders: c.Int("orders"), File: c.Path("file"), Quick: c.Bool("quick")}
+	s := bench.Settings{Runs: c.Int("runs"), Orders: c.Int("orders"), Lines: c.Int("lines"), File: c.Path("file"), Quick: c.Bool("quick")}
 	switch {
 	case s.Runs < 1:
 		return s, usagef("--runs %d is below 1; give a number of rounds", s.Runs)
 	case s.Orders < 1:
 		return s, usagef("--orders %d is below 1; give a number of orders", s.Orders)
+	case s.Lines < 1:
+		return s, usagef("--lines %d is below 1; give a number of order lines", s.Lines)
 	}
 	if s.Quick {
 		s.Runs, s.Orders = 1, min(s.Orders, 400)

@@ -25,6 +25,8 @@ var scenarios = []Scenario{
 	scaleScenario,
 	idleScenario,
 	backlogScenario,
+	reportScenario,
+	mixedScenario,
 }
 
 // Scenarios lists all there are, in the order in which they run.
@@ -84,6 +86,7 @@ type Template struct{ name string }
 type Settings struct {
 	Runs        int              // rounds; in each, every contestant runs once
 	Orders      int              // how many orders, or jobs, a run works on
+	Lines       int              // how many order lines an export has
 	Rates       []float64        // orders per second of the latency scenarios
 	Connections []int            // numbers of connections of which floors report the best
 	File        string           // csv of real orders; "": orders are generated

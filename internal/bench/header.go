@@ -32,6 +32,7 @@ type Header struct {
 	Settings    map[string]string `json:"postgres_settings"`
 	Runs        int               `json:"runs"`
 	Orders      int               `json:"orders"`
+	Lines       int               `json:"lines"` // of an export
 	File        string            `json:"file,omitempty"`
 	Quick       bool              `json:"quick"`
 }
@@ -42,7 +43,7 @@ func newHeader(ctx context.Context, l *Lab) (Header, error) {
 		OS:        runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU(), MemoryBytes: memoryBytes(), LoadBefore: loadAverage(),
 		Version: l.options.Version, Go: runtime.Version(), River: moduleVersion("github.com/riverqueue/river"), Pgx: moduleVersion("github.com/jackc/pgx/v5"),
 		Embedded: l.server != nil,
-		Runs:     l.Settings.Runs, Orders: l.Settings.Orders, File: l.Settings.File, Quick: l.Settings.Quick,
+		Runs:     l.Settings.Runs, Orders: l.Settings.Orders, Lines: l.Settings.Lines, File: l.Settings.File, Quick: l.Settings.Quick,
 	}
 	var err error
 	h.Settings, err = serverSettings(ctx, l.admin)

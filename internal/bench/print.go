@@ -35,7 +35,7 @@ func (h Header) print(w *strings.Builder) {
 		settings = append(settings, name+"="+h.Settings[name])
 	}
 	fmt.Fprintln(w, strings.Join(settings, " "))
-	fmt.Fprintf(w, "%s, %d runs, %s orders", h.StartedAt.Format("2006-01-02 15:04Z"), h.Runs, number(float64(h.Orders)))
+	fmt.Fprintf(w, "%s, %d runs, %s orders, %s lines of an export", h.StartedAt.Format("2006-01-02 15:04Z"), h.Runs, number(float64(h.Orders)), number(float64(h.Lines)))
 	if h.File != "" {
 		fmt.Fprintf(w, ", file %s", h.File)
 	}
