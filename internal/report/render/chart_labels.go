@@ -41,7 +41,7 @@ func (c *Chart) labelAlong(area draw.Canvas, p *plot.Plot) vg.Length {
 	for at := 0; at < len(labels); at += step {
 		if turned { // down to the left, as far as the picture goes
 			left := data.Min.X - area.Min.X + slot*(vg.Length(at)+0.5)
-			most = min(area.Size().Y*0.5, left/vg.Length(math.Cos(rise))) - labelSize
+			most = min(area.Size().Y*0.55, left/vg.Length(math.Cos(rise))-labelSize)
 		}
 		if label := shortened(*style, labels[at], most); label != "" {
 			marks = append(marks, plot.Tick{Value: float64(at), Label: label})
@@ -49,13 +49,20 @@ func (c *Chart) labelAlong(area draw.Canvas, p *plot.Plot) vg.Length {
 	}
 	if turned {
 		style.Rotation, style.XAlign, style.YAlign = rise, draw.XRight, draw.YCenter
+		p.X.Tick.Length, p.X.Padding = 0, 5 // a mark would strike the last letter
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(marks)
 	if turned || len(marks) == 0 {
 		return 0
 	}
-	data = p.DataCanvas(area)
-	return max(0, style.Width(marks[0].Label)/2-(data.X(p.X.Norm(0))-area.Min.X))
+	return missingLeft(area, p, marks[0])
+}
+
+// missingLeft is how much the area lacks on the left of the mark that stands there: the library makes
+// room for labels on the right only.
+func missingLeft(area draw.Canvas, p *plot.Plot, first plot.Tick) vg.Length {
+	data := p.DataCanvas(area)
+	return max(0, p.X.Tick.Label.Width(first.Label)/2-(data.X(p.X.Norm(first.Value))-area.Min.X))
 }
 
 func trimmed(labels []string) []string {

@@ -47,6 +47,7 @@ func (c *Chart) drawRanks(area draw.Canvas, p *plot.Plot) {
 			break
 		}
 	}
+	area.Min.X += missingLeft(area, p, bars.values.ticks()[0])
 	p.Draw(area)
 }
 

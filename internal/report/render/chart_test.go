@@ -46,7 +46,7 @@ func TestChartTextsNeitherOverlapNorLeaveThePicture(t *testing.T) {
 	for _, doc := range []*render.Document{everyChart(), salesSummary(), customers()} {
 		for _, s := range doc.Sections {
 			for _, chart := range s.Charts {
-				for _, width := range []float64{700, 330} {
+				for _, width := range render.ChartWidths {
 					svg, err := render.SVG(&chart, width)
 					if err != nil {
 						t.Fatal(err)

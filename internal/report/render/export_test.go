@@ -10,6 +10,9 @@ var (
 	Short = shortName
 )
 
+// ChartWidths are those at which pages show charts.
+var ChartWidths = []float64{chartWide, chartNarrow}
+
 // Shown is a value as people read it.
 func Shown(column ColumnType, value any) string { return (&Column{Type: column}).people(value) }
 
