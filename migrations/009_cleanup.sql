@@ -44,7 +44,7 @@ create table cleanup_runs (
   sample      text[]      not null default '{}', -- some of them
   set_hash    numeric     not null default 0,   -- sum over the rows of the first 128 bits of sha256 of target, space and key: equal sets, equal sums
   cursor_at   timestamptz,                      -- age and key of the last row looked at
-  cursor_tie  text        not null default ''
+  cursor_key  text        not null default ''
 );
 create index cleanup_runs_policy on cleanup_runs (policy, id);
 create index cleanup_runs_started_at on cleanup_runs (started_at, id);

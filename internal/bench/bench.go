@@ -27,6 +27,7 @@ var scenarios = []Scenario{
 	backlogScenario,
 	reportScenario,
 	mixedScenario,
+	cleanupScenario,
 }
 
 // Scenarios lists all there are, in the order in which they run.

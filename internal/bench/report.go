@@ -29,12 +29,14 @@ var reportScenario = Scenario{
 	Prepare: prepareReport,
 }
 
+// rowsPerSecond is the figure of reports and of cleanup.
+const rowsPerSecond = "rows/s"
+
 const (
 	exportName = "order-lines, csv"
 	sheetName  = "order-lines, xlsx"
 	psqlName   = `psql \copy`
 
-	rowsPerSecond   = "rows/s"
 	peakMemory      = "peak MB"
 	longestSnapshot = "longest snapshot s"
 

@@ -8,21 +8,33 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"backoffice/internal/store"
 )
 
 // row is a row of a target.
 type row struct {
-	place     string // its ctid, which cannot change while it is locked
+	place     pgtype.TID // its ctid, which cannot change while it is locked
 	key       string
-	age, tie  string
+	age       pgtype.Timestamptz // which knows infinity
 	bytes     int64
 	locations []string
 }
 
 // String names the row for people.
-func (r row) String() string { return strings.Join(append([]string{r.key}, r.locations...), " ") }
+func (r row) String() string {
+	if len(r.locations) == 1 && r.locations[0] == r.key {
+		return r.key
+	}
+	return strings.Join(append([]string{r.key}, r.locations...), " ")
+}
+
+func scanRow(found pgx.CollectableRow) (row row, err error) {
+	err = found.Scan(&row.place, &row.key, &row.age, &row.bytes, &row.locations)
+	return row, err
+}
 
 // mostBytes bounds what one transaction deletes of objects in the database, beyond the first of a batch.
 const mostBytes = 256 << 20
@@ -34,10 +46,10 @@ select /* cleanup.Run */ set_config('jit', 'off', true), set_config('enable_seqs
 
 const (
 	nextRowsSQL = `
-select /* cleanup.Run */ t.ctid::text, {key}, ({age})::text, ({tie})::text, {bytes}, {location}
+select /* cleanup.Run */ t.ctid, {key}, {age}, {bytes}, {location}
   from {table} t
- where {age} < $1::text::timestamptz
-   and ({age}, {tie}) > ($2::text::timestamptz, $3::text::{tieType})
+ where {age} < $1::timestamptz
+   and ({age}, {tie}) > ($2::timestamptz, $3::text::{tieType})
    and {where}
  order by {age}, {tie}
  limit $4`
@@ -45,21 +57,23 @@ select /* cleanup.Run */ t.ctid::text, {key}, ({age})::text, ({tie})::text, {byt
    for update of t skip locked`
 )
 
-// In a statement of its own, later than the locks: see the package.
+// In a statement of its own, later than the locks: see the package. Most tables have no holds at all, which
+// is found out once and not for each key.
 const heldSQL = `
 select /* cleanup.Run */ key
   from holds
- where target = $1
+ where (select count(*) from (select from holds where target = $1 limit 1) any_at_all) > 0
+   and target = $1
    and key = any($2)`
 
 const markRowsSQL = `
 update /* cleanup.Run */ {table} t
    set deleting_at = now()
- where t.ctid = any($1::text[]::tid[])`
+ where t.ctid = any($1::tid[])`
 
 const deleteRowsSQL = `
 delete /* cleanup.Run */ from {table} t
- where t.ctid = any($1::text[]::tid[])`
+ where t.ctid = any($1::tid[])`
 
 // deleteRows deletes what is older than the cutoff, batch by batch. done says that none is left.
 func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
@@ -67,8 +81,8 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, &refusedError{fmt.Sprintf("policy %s: %v", r.policy.Name, err)}
 	}
-	if r.at.tie == "" {
-		r.at.tie = t.first()
+	if r.at.key == "" {
+		r.at.key = t.first()
 	}
 	if !r.resumed {
 		if err := r.checkShare(ctx, t); err != nil {
@@ -88,6 +102,9 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 		b := &batch{run: r, target: t}
 		if err := r.Fence(ctx, func(tx pgx.Tx) error { return b.work(ctx, tx) }); err != nil {
 			return false, err
+		}
+		if b.gone.at != nil {
+			r.at = *b.gone.at
 		}
 		if len(b.marked) > 0 {
 			if err := r.finish(ctx, t, b.marked); err != nil {
@@ -112,41 +129,42 @@ type batch struct {
 	gone   gone
 }
 
-// work locks rows, leaves out what is held or cannot be reached, and deletes or marks the others.
+// work locks rows, leaves out what is held, needed or out of reach, and deletes or marks the others.
 func (b *batch) work(ctx context.Context, tx pgx.Tx) error {
 	rows, err := b.next(ctx, tx)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	b.gone.at = &cursor{rows[len(rows)-1].age, rows[len(rows)-1].tie}
+	end := rows[len(rows)-1]
+	b.gone.at = &cursor{end.age, end.key}
 	free, err := b.free(ctx, tx, rows)
 	if err != nil {
 		return err
 	}
+	changes := &pgx.Batch{}
 	if b.dry {
 		for _, row := range free {
 			b.gone.add(b.target.table, row)
 		}
-	} else if err := b.remove(ctx, tx, free); err != nil {
-		return err
+	} else {
+		b.remove(changes, free)
 	}
-	if err := b.record(ctx, tx, b.gone); err != nil {
-		return err
+	b.record(changes, b.gone)
+	if err := tx.SendBatch(ctx, changes).Close(); err != nil {
+		return fmt.Errorf("delete rows of %s: %w", b.target.table, err)
 	}
-	b.run.at = *b.gone.at
 	return nil
 }
 
 // next answers the next old rows, locked unless the run is dry.
-func (b *batch) next(ctx context.Context, tx pgx.Tx) ([]row, error) {
+func (b *batch) next(ctx context.Context, tx pgx.Tx) (rows []row, err error) {
 	statement := nextRowsSQL
 	if !b.dry {
 		statement += lockedSQL
 	}
-	var rows []row
 	queries := &pgx.Batch{}
 	queries.Queue(planSQL)
-	queries.Queue(b.target.sql(statement), b.cutoff, b.at.age, b.at.tie, b.policy.BatchSize).Query(func(found pgx.Rows) (err error) {
+	queries.Queue(b.target.sql(statement), b.cutoff, b.at.age, b.at.key, b.policy.BatchSize).Query(func(found pgx.Rows) (err error) {
 		rows, err = pgx.CollectRows(found, scanRow)
 		return err
 	})
@@ -164,37 +182,40 @@ func (b *batch) next(ctx context.Context, tx pgx.Tx) ([]row, error) {
 	return rows, nil
 }
 
-func scanRow(found pgx.CollectableRow) (row row, err error) {
-	err = found.Scan(&row.place, &row.key, &row.age, &row.tie, &row.bytes, &row.locations)
-	return row, err
-}
-
-// free leaves out and counts the rows that are held.
-func (b *batch) free(ctx context.Context, tx pgx.Tx, rows []row) ([]row, error) {
-	found, err := tx.Query(ctx, heldSQL, b.target.table, keysOf(rows))
-	if err != nil {
-		return nil, fmt.Errorf("look for holds: %w", err)
+// free leaves out the rows that are held, which it counts, and those that something else needs.
+func (b *batch) free(ctx context.Context, tx pgx.Tx, rows []row) (free []row, err error) {
+	held, needed := map[string]bool{}, map[string]bool{}
+	queries := &pgx.Batch{}
+	queries.Queue(heldSQL, b.target.table, keysOf(rows)).Query(collectInto(held))
+	if b.target.needed != "" {
+		queries.Queue(b.target.needed, locationsOf(rows)).Query(collectInto(needed))
 	}
-	held := map[string]bool{}
-	var key string
-	if _, err := pgx.ForEachRow(found, []any{&key}, func() error { held[key] = true; return nil }); err != nil {
-		return nil, fmt.Errorf("look for holds: %w", err)
+	if err := tx.SendBatch(ctx, queries).Close(); err != nil {
+		return nil, fmt.Errorf("look for holds on rows of %s: %w", b.target.table, err)
 	}
-	if b.gone.held = int64(len(held)); len(held) == 0 {
+	b.gone.held = int64(len(held))
+	if len(held)+len(needed) == 0 {
 		return rows, nil
 	}
-	var free []row
 	for _, row := range rows {
-		if !held[row.key] {
+		if !held[row.key] && (len(row.locations) == 0 || !needed[row.locations[0]]) {
 			free = append(free, row)
 		}
 	}
 	return free, nil
 }
 
-// remove deletes rows whose objects, if any, lie in the database, and marks those with objects elsewhere.
-// A row with an object that this process cannot reach stays as it is.
-func (b *batch) remove(ctx context.Context, tx pgx.Tx, rows []row) error {
+func collectInto(set map[string]bool) func(pgx.Rows) error {
+	return func(found pgx.Rows) error {
+		var text string
+		_, err := pgx.ForEachRow(found, []any{&text}, func() error { set[text] = true; return nil })
+		return err
+	}
+}
+
+// remove queues what deletes rows whose objects, if any, lie in the database, and what marks those with
+// objects elsewhere. A row with an object that this process cannot reach stays as it is.
+func (b *batch) remove(changes *pgx.Batch, rows []row) {
 	var inside []row
 	for _, row := range rows {
 		within, err := b.within(row)
@@ -203,26 +224,20 @@ func (b *batch) remove(ctx context.Context, tx pgx.Tx, rows []row) error {
 			b.gone.fail(row, err)
 		case within:
 			inside = append(inside, row)
+			b.gone.add(b.target.table, row)
 		default:
 			b.marked = append(b.marked, row)
 		}
 	}
-	if err := b.mark(ctx, tx, append(b.marked[:len(b.marked):len(b.marked)], inside...)); err != nil {
-		return err
+	if b.target.marked != "" && len(inside)+len(b.marked) > 0 {
+		changes.Queue(b.target.marked, append(keysOf(inside), keysOf(b.marked)...))
 	}
-	if err := b.change(ctx, tx, markRowsSQL, b.marked); err != nil {
-		return err
+	b.change(changes, markRowsSQL, b.marked)
+	if paths := pathsOf(inside); len(paths) > 0 {
+		store.DeleteIn(changes, paths)
 	}
-	if err := deleteObjects(ctx, tx, inside); err != nil {
-		return err
-	}
-	if err := b.change(ctx, tx, deleteRowsSQL, inside); err != nil {
-		return err
-	}
-	for _, row := range inside {
-		b.gone.add(b.target.table, row)
-	}
-	return deleteDependents(ctx, tx, b.target, inside)
+	b.change(changes, deleteRowsSQL, inside)
+	b.target.queueDependents(changes, inside)
 }
 
 // within tells whether all objects of a row lie in the database.
@@ -238,73 +253,23 @@ func (b *batch) within(row row) (bool, error) {
 	return within, nil
 }
 
-// mark does what a target wants done when a row is marked.
-func (b *batch) mark(ctx context.Context, tx pgx.Tx, rows []row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	for _, statement := range b.target.marked {
-		if _, err := tx.Exec(ctx, statement, keysOf(rows)); err != nil {
-			return fmt.Errorf("mark rows of %s: %w", b.target.table, err)
-		}
-	}
-	return nil
-}
-
 var errMoved = errors.New("a locked row is no longer where it was")
 
-// change runs a statement on locked rows.
-func (b *batch) change(ctx context.Context, tx pgx.Tx, statement string, rows []row) error {
+// change queues a statement on locked rows.
+func (b *batch) change(changes *pgx.Batch, statement string, rows []row) {
 	if len(rows) == 0 {
-		return nil
+		return
 	}
-	places := make([]string, len(rows))
+	places := make([]pgtype.TID, len(rows))
 	for i, row := range rows {
 		places[i] = row.place
 	}
-	changed, err := tx.Exec(ctx, b.target.sql(statement), places)
-	if err == nil && changed.RowsAffected() != int64(len(rows)) {
-		err = errMoved
-	}
-	if err != nil {
-		return fmt.Errorf("delete rows of %s: %w", b.target.table, err)
-	}
-	return nil
-}
-
-// deleteObjects deletes the objects of rows, all of them in the database.
-func deleteObjects(ctx context.Context, tx pgx.Tx, rows []row) error {
-	var paths []string
-	for _, row := range rows {
-		for _, location := range row.locations {
-			_, path, err := store.SplitLocation(location)
-			if err != nil {
-				return err
-			}
-			paths = append(paths, path)
+	changes.Queue(b.target.sql(statement), places).Exec(func(changed pgconn.CommandTag) error {
+		if changed.RowsAffected() != int64(len(rows)) {
+			return errMoved
 		}
-	}
-	if len(paths) == 0 {
 		return nil
-	}
-	return store.DeleteInTx(ctx, tx, paths)
-}
-
-// deleteDependents deletes what other tables hold of deleted rows.
-func deleteDependents(ctx context.Context, tx pgx.Tx, t target, rows []row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	for _, statement := range t.deleted {
-		locations := []string{}
-		for _, row := range rows {
-			locations = append(locations, row.locations...)
-		}
-		if _, err := tx.Exec(ctx, statement, keysOf(rows), locations); err != nil {
-			return fmt.Errorf("delete what belongs to rows of %s: %w", t.table, err)
-		}
-	}
-	return nil
+	})
 }
 
 func keysOf(rows []row) []string {
@@ -313,4 +278,24 @@ func keysOf(rows []row) []string {
 		keys[i] = row.key
 	}
 	return keys
+}
+
+func locationsOf(rows []row) []string {
+	locations := make([]string, 0, len(rows))
+	for _, row := range rows {
+		locations = append(locations, row.locations...)
+	}
+	return locations
+}
+
+// pathsOf answers the paths of checked locations.
+func pathsOf(rows []row) []string {
+	paths := make([]string, 0, len(rows))
+	for _, row := range rows {
+		for _, location := range row.locations {
+			_, path, _ := strings.Cut(location, ":")
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }

@@ -9,7 +9,7 @@ import (
 )
 
 const nextMarkedSQL = `
-select /* cleanup.finishMarked */ t.ctid::text, {key}, ({age})::text, ({tie})::text, {bytes}, {location}
+select /* cleanup.finishMarked */ t.ctid, {key}, {age}, {bytes}, {location}
   from {table} t
  where t.deleting_at is not null
    and {tie} > $1::text::{tieType}
@@ -35,7 +35,7 @@ func (r *run) finishMarked(ctx context.Context, t target) (done bool, err error)
 		if len(rows) == 0 {
 			return true, nil
 		}
-		after = rows[len(rows)-1].tie
+		after = rows[len(rows)-1].key
 		if err := r.finish(ctx, t, rows); err != nil {
 			return false, err
 		}
@@ -72,8 +72,18 @@ func (r *run) finish(ctx context.Context, t target, rows []row) error {
 		if err := r.deleteEmptied(ctx, tx, t, emptied, &added); err != nil {
 			return err
 		}
-		return r.record(ctx, tx, added)
+		return r.recordIn(ctx, tx, added)
 	})
+}
+
+// recordIn records in a round trip of its own.
+func (r *run) recordIn(ctx context.Context, tx pgx.Tx, g gone) error {
+	changes := &pgx.Batch{}
+	r.record(changes, g)
+	if err := tx.SendBatch(ctx, changes).Close(); err != nil {
+		return fmt.Errorf("record what run %d did: %w", r.id, err)
+	}
+	return nil
 }
 
 // deleteLocations deletes every object of a row. A dry run only counts it.
@@ -94,20 +104,11 @@ func (r *run) deleteLocations(ctx context.Context, row row) error {
 func (r *run) deleteEmptied(ctx context.Context, tx pgx.Tx, t target, rows []row, g *gone) error {
 	deleted := map[string]bool{}
 	if !r.dry && len(rows) > 0 {
-		ties := make([]string, len(rows))
-		for i, row := range rows {
-			ties[i] = row.tie
-		}
-		found, err := tx.Query(ctx, t.sql(finishRowsSQL), ties)
-		if err != nil {
+		changes := &pgx.Batch{}
+		changes.Queue(t.sql(finishRowsSQL), keysOf(rows)).Query(collectInto(deleted))
+		t.queueDependents(changes, rows)
+		if err := tx.SendBatch(ctx, changes).Close(); err != nil {
 			return fmt.Errorf("delete marked rows of %s: %w", t.table, err)
-		}
-		var key string
-		if _, err := pgx.ForEachRow(found, []any{&key}, func() error { deleted[key] = true; return nil }); err != nil {
-			return fmt.Errorf("delete marked rows of %s: %w", t.table, err)
-		}
-		if err := deleteDependents(ctx, tx, t, rows); err != nil {
-			return err
 		}
 	}
 	for _, row := range rows {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
 
 	"backoffice/internal/store"
@@ -23,21 +24,16 @@ const listPage = 10_000
 
 // Parts of a report that failed or was cancelled are not needed by it; temp_files names them until their
 // time has come.
-var findOrphansSQL = `
-select /* cleanup.sweepOrphans */ o.location
-  from unnest($1::text[]) as o(location)
- where (select count(*) from temp_files f where f.location = o.location) = 0
-   and ` + strings.Replace(neededSQL, "{location}", "o.location", 1) + ` = 0`
+const listedSQL = `
+select /* cleanup.sweepOrphans */ location
+  from temp_files
+ where location = any($1)`
 
 // sweepOrphans deletes objects without a row from every store of this process. done says that all were
 // looked at.
 func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
-	var cutoff time.Time
-	if err := r.Pool.QueryRow(ctx, `select /* cleanup.sweepOrphans */ $1::text::timestamptz`, r.cutoff).Scan(&cutoff); err != nil {
-		return false, fmt.Errorf("read the cutoff: %w", err)
-	}
 	if !r.resumed {
-		if err := r.checkOrphanShare(ctx, cutoff); err != nil {
+		if err := r.checkOrphanShare(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -48,7 +44,7 @@ func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
 				return false, nil
 			}
 			begun := time.Now()
-			page, err := r.list(ctx, name, after, cutoff)
+			page, err := r.list(ctx, name, after)
 			if err != nil {
 				return false, err
 			}
@@ -62,15 +58,15 @@ func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
 		}
 	}
 	if !r.dry {
-		_, err = r.Stores.RemoveUnfinished(ctx, cutoff)
+		_, err = r.Stores.RemoveUnfinished(ctx, r.cutoff)
 	}
 	return err == nil, err
 }
 
-// sweptTo tells where the run, which may have been interrupted, goes on in a store: the tie of its cursor
+// sweptTo tells where the run, which may have been interrupted, goes on in a store: the key of its cursor
 // is the location it has come to.
 func (r *run) sweptTo(name string) (swept bool, after string) {
-	at, path, found := strings.Cut(r.at.tie, ":")
+	at, path, found := strings.Cut(r.at.key, ":")
 	if !found {
 		return false, ""
 	}
@@ -92,7 +88,7 @@ type page struct {
 }
 
 // list looks through the next objects of a store for old ones that no row names.
-func (r *run) list(ctx context.Context, name, after string, cutoff time.Time) (page, error) {
+func (r *run) list(ctx context.Context, name, after string) (page, error) {
 	objects, err := r.Stores.List(ctx, name, after, listPage)
 	if err != nil {
 		return page{}, err
@@ -102,7 +98,7 @@ func (r *run) list(ctx context.Context, name, after string, cutoff time.Time) (p
 	var locations []string
 	for _, object := range objects {
 		p.end = object.Path
-		if object.ModifiedAt.Before(cutoff) {
+		if object.ModifiedAt.Before(r.cutoff) {
 			location := name + ":" + object.Path
 			old[location] = object
 			locations = append(locations, location)
@@ -111,34 +107,30 @@ func (r *run) list(ctx context.Context, name, after string, cutoff time.Time) (p
 	if len(locations) == 0 {
 		return p, nil
 	}
-	without, err := r.withoutRow(ctx, r.Pool, locations)
+	named, err := r.named(ctx, locations)
 	if err != nil {
 		return page{}, err
 	}
-	for _, location := range without {
-		object := old[location]
-		p.orphans = append(p.orphans, row{key: location, locations: []string{location}, bytes: object.Bytes,
-			age: object.ModifiedAt.UTC().Format(time.RFC3339Nano)})
+	for _, location := range locations {
+		if !named[location] {
+			object := old[location]
+			p.orphans = append(p.orphans, row{key: location, locations: []string{location}, bytes: object.Bytes,
+				age: pgtype.Timestamptz{Time: object.ModifiedAt, Valid: true}})
+		}
 	}
 	return p, nil
 }
 
-// querier is what a statement needs that answers rows.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-// withoutRow answers which of the locations no row names.
-func (r *run) withoutRow(ctx context.Context, db querier, locations []string) ([]string, error) {
-	found, err := db.Query(ctx, findOrphansSQL, locations)
-	if err != nil {
+// named answers which of the locations a row names.
+func (r *run) named(ctx context.Context, locations []string) (map[string]bool, error) {
+	named := map[string]bool{}
+	queries := &pgx.Batch{}
+	queries.Queue(listedSQL, locations).Query(collectInto(named))
+	queries.Queue(neededPartsSQL, locations).Query(collectInto(named))
+	if err := r.Pool.SendBatch(ctx, queries).Close(); err != nil {
 		return nil, fmt.Errorf("look for objects without a row: %w", err)
 	}
-	without, err := pgx.CollectRows(found, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look for objects without a row: %w", err)
-	}
-	return without, nil
+	return named, nil
 }
 
 // removeOrphans deletes objects in batches, and records that the run has come to a location.
@@ -149,7 +141,7 @@ func (r *run) removeOrphans(ctx context.Context, found []row, end string) error 
 		}
 	}
 	return r.Fence(ctx, func(tx pgx.Tx) error {
-		return r.record(ctx, tx, gone{at: &cursor{age: "-infinity", tie: end}})
+		return r.recordIn(ctx, tx, gone{at: &cursor{beginning, end}})
 	})
 }
 
@@ -169,24 +161,24 @@ func (r *run) removeSome(ctx context.Context, found []row) error {
 	}
 	return r.Fence(ctx, func(tx pgx.Tx) error {
 		if !r.dry {
-			if _, err := tx.Exec(ctx, deletePartsAtSQL, []string{}, keysOf(found)); err != nil {
+			if _, err := tx.Exec(ctx, deletePartsAtSQL, keysOf(found)); err != nil {
 				return fmt.Errorf("delete the parts of objects without a row: %w", err)
 			}
 		}
-		return r.record(ctx, tx, g)
+		return r.recordIn(ctx, tx, g)
 	})
 }
 
 // checkOrphanShare refuses a sweep that would delete more than the policy's share of all objects: a
 // database that lost its rows must not cost the objects, too.
-func (r *run) checkOrphanShare(ctx context.Context, cutoff time.Time) error {
+func (r *run) checkOrphanShare(ctx context.Context) error {
 	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
 		return nil
 	}
 	var total, without int64
 	for _, name := range r.Stores.Names() {
 		for after, last := "", false; !last; {
-			p, err := r.list(ctx, name, after, cutoff)
+			p, err := r.list(ctx, name, after)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // run is one policy's run under way: the row of cleanup_runs and what is known of it here.
@@ -17,14 +18,20 @@ type run struct {
 	deadline time.Time
 
 	id      int64
-	cutoff  string // timestamptz as text, as all instants that only Postgres compares: it knows infinity
+	cutoff  time.Time
 	at      cursor
 	resumed bool
 }
 
-// cursor is the age and the tie of the last row that was looked at, so that rows that stay are not read
+// cursor is the age and the key of the last row that was looked at, so that rows that stay are not read
 // again and again.
-type cursor struct{ age, tie string }
+type cursor struct {
+	age pgtype.Timestamptz
+	key string
+}
+
+// beginning is before every row.
+var beginning = pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
 
 // refusedError says why a run was refused by its safety cap.
 type refusedError struct{ text string }
@@ -32,7 +39,7 @@ type refusedError struct{ text string }
 func (e *refusedError) Error() string { return e.text }
 
 const findRunSQL = `
-select /* cleanup.Run */ id, cutoff::text, finished_at is not null, coalesce(cursor_at::text, '-infinity'), cursor_tie
+select /* cleanup.Run */ id, cutoff, finished_at is not null, coalesce(cursor_at, '-infinity'), cursor_key
   from cleanup_runs
  where job_id = $1
    and policy = $2
@@ -46,18 +53,18 @@ insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cut
 select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz)
   from retention_policies
  where name = $1
-returning id, cutoff::text`
+returning id, cutoff`
 
 // begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished.
 // A cutoff that is not zero spares what is younger.
 func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err error) {
-	r.at.age = "-infinity"
+	r.at.age = beginning
 	var most *time.Time
 	if !cutoff.IsZero() {
 		most = &cutoff
 	}
 	err = r.Fence(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).Scan(&r.id, &r.cutoff, &finished, &r.at.age, &r.at.tie)
+		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).Scan(&r.id, &r.cutoff, &finished, &r.at.age, &r.at.key)
 		if r.resumed = err == nil; r.resumed || !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -73,7 +80,7 @@ func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err e
 type gone struct {
 	rows, bytes, held, errors int64
 	hash                      setHash
-	oldest, newest            *string
+	oldest, newest            *pgtype.Timestamptz
 	sample                    []string
 	failed                    error // the first error
 	at                        *cursor
@@ -87,12 +94,10 @@ func (g *gone) add(target string, row row) {
 	g.rows++
 	g.bytes += row.bytes
 	g.hash.add(target, row.key)
-	if row.age != "" {
-		if g.oldest == nil { // rows come by age
-			g.oldest = &row.age
-		}
-		g.newest = &row.age
+	if g.oldest == nil { // rows come by age
+		g.oldest = &row.age
 	}
+	g.newest = &row.age
 	if len(g.sample) < sampleSize {
 		g.sample = append(g.sample, row.String())
 	}
@@ -114,32 +119,28 @@ update /* cleanup.Run */ cleanup_runs
        errors = errors + $5,
        error = coalesce(error, $6),
        set_hash = set_hash + $7::text::numeric,
-       oldest = least(oldest, $8::text::timestamptz, $9::text::timestamptz),
-       newest = greatest(newest, $8::text::timestamptz, $9::text::timestamptz),
+       oldest = least(oldest, $8::timestamptz, $9::timestamptz),
+       newest = greatest(newest, $8::timestamptz, $9::timestamptz),
        sample = (sample || $10::text[])[1:$11],
-       cursor_at = coalesce($12::text::timestamptz, cursor_at),
-       cursor_tie = coalesce($13, cursor_tie)
+       cursor_at = coalesce($12::timestamptz, cursor_at),
+       cursor_key = coalesce($13, cursor_key)
  where id = $1`
 
-// record adds to the run's row, in the transaction of what it tells of.
-func (r *run) record(ctx context.Context, tx pgx.Tx, g gone) error {
-	var failed, age, tie *string
+// record queues what adds to the run's row, in the transaction of what it tells of.
+func (r *run) record(changes *pgx.Batch, g gone) {
+	var failed, key *string
 	if g.failed != nil {
 		failed = new(g.failed.Error())
 	}
+	var age *pgtype.Timestamptz
 	if g.at != nil {
-		age, tie = &g.at.age, &g.at.tie
+		age, key = &g.at.age, &g.at.key
 	}
 	sample := g.sample
 	if sample == nil {
 		sample = []string{}
 	}
-	_, err := tx.Exec(ctx, recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(),
-		g.oldest, g.newest, sample, sampleSize, age, tie)
-	if err != nil {
-		return fmt.Errorf("record what run %d did: %w", r.id, err)
-	}
-	return nil
+	changes.Queue(recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(), g.oldest, g.newest, sample, sampleSize, age, key)
 }
 
 const endRunSQL = `
@@ -148,7 +149,7 @@ update /* cleanup.Run */ cleanup_runs
        error = coalesce($3, error),
        refused = $4,
        cursor_at = null,
-       cursor_tie = ''
+       cursor_key = ''
  where id = $1
 returning rows, bytes, held, errors, coalesce(error, ''), clock_timestamp() - started_at`
 

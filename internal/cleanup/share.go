@@ -25,7 +25,7 @@ select /* cleanup.checkShare */ case when counted.n <= $1 then counted.n
 const expiredSQL = `
 select /* cleanup.checkShare */ count(*)
   from (select from {table} t
-         where {age} < $1::text::timestamptz
+         where {age} < $1::timestamptz
            and {where}
          order by {age}, {tie}
          limit $2) few`

@@ -3,6 +3,8 @@ package cleanup
 import (
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // target is a table whose rows are deleted when they are old. Its fields are SQL about the row t and are
@@ -11,17 +13,20 @@ type target struct {
 	table string // as policies and holds name it
 	key   string // text by which holds name the row and people know it
 	age   string // the timestamptz that grows old
-	tie   string // orders rows of one age, of type tieType; an index serves (age, tie)
+	tie   string // the key itself, of type tieType: orders rows of one age, so an index serves (age, tie)
 	where string // what a row must be besides old
 
 	tieType string // bigint or text
 
 	// Of rows whose bytes lie in objects; tie is then the table's primary key, and deleting_at its mark.
 	objects  bool
-	bytes    string   // of the row's objects
-	location string   // text[] of the objects
-	marked   []string // statements run when rows are marked or deleted; $1: their keys, a text[]
-	deleted  []string // statements run in the transaction that deletes rows; $1: keys, $2: locations, each a text[]
+	bytes    string // of the row's objects
+	location string // text[] of the objects
+	needed   string // answers which of the locations $1, a text[], something else needs
+	marked   string // run when rows are marked or deleted; $1: their keys, a text[]
+
+	// Run in the transaction that deletes rows; $1: their keys, or their locations, a text[].
+	deletedKeys, deletedLocations string
 }
 
 // targets is everything the program knows how to delete. A new one adds its line, and a policy.
@@ -40,24 +45,26 @@ func plain(table, key, age, where string) target {
 	return target{table: table, key: key, age: age, tie: key, tieType: "text", where: where, bytes: "0", location: "'{}'::text[]"}
 }
 
-// neededSQL tells whether a report needs the part at a location: one that has been published, or whose
-// parts are being written. Such a part is never old. It counts instead of asking whether one exists: the
-// planner cannot turn that into a join with all parts.
-const neededSQL = `(select count(*)
-          from artifact_parts part
-         where part.location = {location}
-           and (exists (select from artifacts a where a.report_id = part.report_id)
-             or exists (select from reports r where r.id = part.report_id and r.status in ('queued', 'running'))))`
+// Whether a report needs the part at a location: one that has been published, or whose parts are being
+// written. Such a part is never old, whatever its age.
+const neededPartsSQL = `
+select /* cleanup.Run */ part.location
+  from artifact_parts part
+ where part.location = any($1)
+   and ((select count(*) from artifacts a where a.report_id = part.report_id) > 0
+     or (select count(*) from reports r where r.id = part.report_id and r.status in ('queued', 'running')) > 0)`
 
 var tempFiles = target{
 	table: "temp_files", key: "t.id::text", age: "t.created_at", tie: "t.id", tieType: "bigint",
-	where: "t.deleting_at is null and " + strings.Replace(neededSQL, "{location}", "t.location", 1) + " = 0",
+	where: "t.deleting_at is null",
 
 	objects: true,
 	// What is not known yet is known to the database at least of what lies in it.
 	bytes:    "case when t.bytes > 0 then t.bytes else coalesce((select o.bytes from stored_objects o where o.path = substring(t.location from '^postgres:(.*)$')), 0) end",
 	location: "array[t.location]",
-	deleted:  []string{deletePartsAtSQL},
+	needed:   neededPartsSQL,
+
+	deletedLocations: deletePartsAtSQL,
 }
 
 var artifacts = target{
@@ -67,20 +74,19 @@ var artifacts = target{
 	objects:  true,
 	bytes:    "t.bytes",
 	location: "array(select part.location from artifact_parts part where part.report_id = t.report_id order by part.part_no)",
-	marked:   []string{expireReportsSQL},
-	deleted:  []string{deletePartsOfSQL},
+	marked:   expireReportsSQL,
+
+	deletedKeys: deletePartsOfSQL,
 }
 
 // The parts of a report that failed are listed as long as their objects are there.
 const deletePartsAtSQL = `
 delete /* cleanup.Run */ from artifact_parts
- where $1::text[] is not null
-   and location = any($2::text[])`
+ where location = any($1::text[])`
 
 const deletePartsOfSQL = `
 delete /* cleanup.Run */ from artifact_parts
- where $2::text[] is not null
-   and report_id = any($1::text[]::bigint[])`
+ where report_id = any($1::text[]::bigint[])`
 
 const expireReportsSQL = `
 update /* cleanup.Run */ reports
@@ -92,6 +98,19 @@ update /* cleanup.Run */ reports
 func (t target) sql(statement string) string {
 	return strings.NewReplacer("{table}", t.table, "{key}", t.key, "{age}", t.age, "{tie}", t.tie, "{tieType}", t.tieType,
 		"{where}", t.where, "{bytes}", t.bytes, "{location}", t.location).Replace(statement)
+}
+
+// queueDependents queues what deletes what other tables hold of deleted rows.
+func (t target) queueDependents(changes *pgx.Batch, rows []row) {
+	if len(rows) == 0 {
+		return
+	}
+	if t.deletedKeys != "" {
+		changes.Queue(t.deletedKeys, keysOf(rows))
+	}
+	if t.deletedLocations != "" {
+		changes.Queue(t.deletedLocations, locationsOf(rows))
+	}
 }
 
 // first is a tie below every other.

@@ -170,17 +170,12 @@ func (s *postgresStore) Delete(ctx context.Context, path string) error {
 }
 
 const deleteObjectsSQL = `
-delete /* store.DeleteInTx */ from stored_objects
+delete /* store.DeleteIn */ from stored_objects
  where path = any($1)`
 
-// DeleteInTx removes objects of the store postgres: together with whatever else tx does, which no other
-// store can. What is not there is no error.
-func DeleteInTx(ctx context.Context, tx pgx.Tx, paths []string) error {
-	if _, err := tx.Exec(ctx, deleteObjectsSQL, paths); err != nil {
-		return fmt.Errorf("delete %d objects in postgres: %w", len(paths), err)
-	}
-	return nil
-}
+// DeleteIn queues what removes objects of the store postgres: together with whatever else a transaction does,
+// which no other store can. What is not there is no error.
+func DeleteIn(batch *pgx.Batch, paths []string) { batch.Queue(deleteObjectsSQL, paths) }
 
 const listObjectsSQL = `
 select /* store.List */ path, bytes, created_at
