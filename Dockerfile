@@ -5,10 +5,13 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /backoffice ./cmd/backoffice
+RUN mkdir /empty
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /backoffice /backoffice
+# A spreadsheet is put together in a temporary folder: several hundred MB for a million rows.
+COPY --from=build --chown=65532:65532 /empty /tmp
 USER 65532:65532
 ENTRYPOINT ["/backoffice"]
 CMD ["worker"]

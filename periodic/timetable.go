@@ -40,6 +40,7 @@ func BuiltIn(timezone string) []Entry {
 	}
 	return []Entry{
 		{Name: "reconcile-orders", Spec: "every 30s", CatchUp: CatchUpLatest, Args: jobs.ReconcileOrdersArgs{}},
+		{Name: "clean-up", Spec: "@hourly", CatchUp: CatchUpLatest, Args: jobs.CleanUpArgs{}},
 		{Name: "sales-summary-daily", Spec: "0 6 * * *", CatchUp: CatchUpAll, Args: sales("yesterday"), Timezone: timezone},
 		{Name: "sales-summary-weekly", Spec: "30 6 * * MON", CatchUp: CatchUpAll, Args: sales("last-week"), Timezone: timezone, Off: true},
 		{Name: "sales-summary-monthly", Spec: "0 7 1 * *", CatchUp: CatchUpAll, Args: sales("last-month"), Timezone: timezone, Off: true},

@@ -27,7 +27,7 @@ func (d *dev) greet(placed int) error {
   api        %[8]sapi/docs tells its routes%[9]s
   database   %[2]s%[3]s
   data       %[4]s (kept; delete it to begin anew)
-  worker     queues orders and maintenance, and the timetable%[5]s
+  worker     queues orders, reports and maintenance, and the timetable%[5]s
 
 In another terminal:
 
