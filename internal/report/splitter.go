@@ -1,39 +1,30 @@
 package report
 
 import (
+	"bytes"
 	"context"
 )
 
-// documentPart is the most bytes of one part of a document, so that no object of a store grows without limit.
-const documentPart = 16 << 20
+// documentPart is the most bytes of one part of a document, which is held in memory until it is full: a store
+// that takes a part in a transaction is not to wait for what is still being made.
+const documentPart = 8 << 20
 
 // splitter writes a document's bytes as parts, which are recorded when it is published: another attempt
 // starts again.
 type splitter struct {
-	ctx  context.Context //nolint:containedctx // of the one document it writes: io.Writer has no place for it
-	run  *run
-	part *partWriter // nil: none is open
-	left int         // bytes until the open part is full
+	ctx     context.Context //nolint:containedctx // of the one document it writes: io.Writer has no place for it
+	run     *run
+	content bytes.Buffer // of the next part
 }
 
-// Write begins and ends parts as they fill.
+// Write stores parts as they fill.
 func (s *splitter) Write(b []byte) (written int, err error) {
 	for len(b) > 0 {
-		if s.part == nil {
-			if s.part, err = s.run.newPart(s.ctx); err != nil {
-				return written, err
-			}
-			s.left = documentPart
-		}
-		n, err := s.part.Write(b[:min(len(b), s.left)])
+		n := min(len(b), documentPart-s.content.Len())
+		s.content.Write(b[:n])
 		written += n
-		s.left -= n
-		b = b[n:]
-		if err != nil {
-			return written, err
-		}
-		if s.left == 0 {
-			if err := s.finish(); err != nil {
+		if b = b[n:]; s.content.Len() == documentPart {
+			if err := s.store(); err != nil {
 				return written, err
 			}
 		}
@@ -41,29 +32,29 @@ func (s *splitter) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
-// finish ends the open part, if there is one.
+// finish stores what is left.
 func (s *splitter) finish() error {
-	if s.part == nil {
+	if s.content.Len() == 0 {
 		return nil
 	}
-	p := s.part
-	s.part = nil
-	if err := p.end(); err != nil {
+	return s.store()
+}
+
+func (s *splitter) store() error {
+	p, err := s.run.newPart(s.ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = p.Write(s.content.Bytes()); err == nil {
+		err = p.end()
+	}
+	if err != nil {
 		return p.abandon(err)
 	}
 	if err := p.wait(); err != nil {
 		return err
 	}
+	s.content.Reset()
 	s.run.output.open = append(s.run.output.open, p.part)
 	return nil
-}
-
-// abandon gives up the open part and answers the cause.
-func (s *splitter) abandon(cause error) error {
-	if s.part == nil {
-		return cause
-	}
-	p := s.part
-	s.part = nil
-	return p.abandon(cause)
 }

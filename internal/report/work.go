@@ -169,6 +169,7 @@ func (r *run) begin(ctx context.Context) (done bool, err error) {
 
 // document writes a report that is one document, from its beginning.
 func (r *run) document(ctx context.Context, made time.Time) error {
+	r.output.lastID = r.output.watermark
 	src := &Source{DB: r.Pool, Params: r.params, Format: r.format, Watermark: r.output.watermark, Made: made, Progress: r.progress.tell}
 	doc, err := r.kind.Build(ctx, src)
 	if err != nil {
@@ -177,7 +178,7 @@ func (r *run) document(ctx context.Context, made time.Time) error {
 	w := &splitter{ctx: ctx, run: r}
 	rows, err := render.Write(w, r.format, doc)
 	if err != nil {
-		return w.abandon(fmt.Errorf("write report %d: %w", r.id, err))
+		return fmt.Errorf("write report %d: %w", r.id, err)
 	}
 	r.output.rows = rows
 	return w.finish()
