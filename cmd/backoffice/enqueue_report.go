@@ -45,7 +45,7 @@ complete and of the same data, it is the answer. See backoffice reports types.
 			&cli.StringFlag{Name: "period", EnvVars: []string{"BACKOFFICE_REPORT_PERIOD"}, Usage: "in place of --from and --to: yesterday, last-week or last-month"},
 			&cli.StringFlag{Name: "timezone", EnvVars: []string{"BACKOFFICE_REPORT_TIMEZONE"}, Usage: "`ZONE` whose days they are, such as Europe/London (default: UTC)"},
 			&cli.StringFlag{Name: "by", EnvVars: []string{"BACKOFFICE_REPORT_BY"}, Usage: "what a row is: day, week or month"},
-			&cli.StringSliceFlag{Name: "param", EnvVars: []string{"BACKOFFICE_REPORT_PARAMS"}, Usage: "`NAME=VALUE` of another parameter of the type; repeatable"},
+			&cli.GenericFlag{Name: "param", EnvVars: []string{"BACKOFFICE_REPORT_PARAM"}, Value: &texts{}, Usage: "`NAME=VALUE` of another parameter of the type; repeatable"},
 			&cli.BoolFlag{Name: "force", EnvVars: []string{"BACKOFFICE_REPORT_FORCE"}, Usage: "make it although the same report of the same data exists"},
 			&cli.BoolFlag{Name: "wait", EnvVars: []string{"BACKOFFICE_ENQUEUE_WAIT"}, Usage: "return when it is complete; exit 1 if it failed or was cancelled"},
 			&cli.StringFlag{Name: "out", EnvVars: []string{"BACKOFFICE_REPORT_OUT"}, Usage: "with --wait: `FILE` to write it to, or - for standard output"},
@@ -61,6 +61,18 @@ complete and of the same data, it is the answer. See backoffice reports types.
 		},
 	}
 }
+
+// texts are the values of a flag that is repeatable and takes commas, which a StringSliceFlag splits at.
+type texts []string
+
+// Set implements flag.Value.
+func (t *texts) Set(text string) error {
+	*t = append(*t, text)
+	return nil
+}
+
+// String implements flag.Value.
+func (t *texts) String() string { return strings.Join(*t, " ") }
 
 // reportArgs reads and checks the flags.
 func reportArgs(c *cli.Context) (args jobs.GenerateReportArgs, err error) {
@@ -134,7 +146,7 @@ func reportParams(c *cli.Context, t report.Type) (map[string]any, error) {
 			params[name] = c.String(name)
 		}
 	}
-	for _, given := range c.StringSlice("param") {
+	for _, given := range *c.Generic("param").(*texts) {
 		name, text, found := strings.Cut(given, "=")
 		if !found || name == "" {
 			return nil, usagef("--param %q is not NAME=VALUE", given)

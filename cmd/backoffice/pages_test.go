@@ -169,6 +169,7 @@ func (s shop) furnish() map[string]string {
 		       ('weekly-report', 'reconcile_orders', '30 6 * * MON', 'Europe/London', now(), now(), null),
 		       ('broken', 'sing', 'every 30s', 'UTC', now(), null, 'kind "sing" is unknown; this build knows clean_up, process_order, reconcile_orders: ' || repeat('0123456789', 12))`)
 	s.exec(`insert into schedule_runs (schedule, tick_at, outcome, job_id) select 'stock-report', now() - n * interval '15 minutes', case when n = 1 then 'enqueued' else 'skipped' end, case when n = 1 then (select min(id) from river_job where state = 'completed') end from generate_series(1, 500) n`)
+	reports := s.furnishReports()
 	waits := s.number(`select min(order_id) from order_waits`)
 	s.exec(`insert into audit_log (actor, api_key_id, action, target, reason, request_id) values ('key night-shift', 1, 'cancel_order', 'order ' || $1, 'customer called', 'r1')`, fmt.Sprint(waits))
 	failed := s.number(`select min(id) from river_job where state = 'discarded'`)
@@ -184,5 +185,34 @@ func (s shop) furnish() map[string]string {
 		"found":   fmt.Sprintf("/search?q=%d", failed),
 		"nothing": "/search?q=nobody",
 		"docs":    "/api/docs",
+		"reports": "/reports",
+		"made":    fmt.Sprintf("/reports/%d", reports[0]),
+		"running": fmt.Sprintf("/reports/%d", reports[2]),
+		"broken":  fmt.Sprintf("/reports/%d", reports[3]),
 	}
+}
+
+// furnishReports makes two reports, lets the second expire, and leaves one running, one failed and two queued. It
+// answers their ids.
+func (s shop) furnishReports() (ids [6]int64) {
+	s.t.Helper()
+	ask := func(n int, more ...string) {
+		var asked askedReport
+		s.json(&asked, append([]string{"enqueue", "generate-report", "--type", "sales-summary", "--from", "2026-01-01", "--to", "2026-12-31", "--timezone", "Europe/London"}, more...)...)
+		ids[n] = asked.ID
+	}
+	ask(0, "--format", "pdf")
+	ask(1, "--format", "html")
+	s.text("worker", "--once")
+	ask(2, "--format", "csv")
+	ask(3, "--format", "jsonl")
+	ask(4, "--format", "xlsx")
+	ask(5, "--format", "pdf", "--by", "day", "--param", "country=United Kingdom of Great Britain and Northern Ireland")
+	s.exec(`update reports set expired_at = now() where id = $1`, ids[1])
+	s.exec(`update artifacts set deleting_at = now() where report_id = $1`, ids[1])
+	s.exec(`update reports set status = 'running', started_at = now() - interval '3 minutes', done = 0.4567, rows = 12345678, bytes = 1456700000 where id = $1`, ids[2])
+	s.exec(`update reports set status = 'failed', finished_at = now(), error = 'write part 3 of report 4 to file:reports/4/3-0123456789abcdef: no space left on device' where id = $1`, ids[3])
+	s.exec(`update river_job set state = 'cancelled', finalized_at = now() where kind = 'generate_report' and state = 'available'`)
+	s.exec(`insert into audit_log (actor, api_key_id, action, target, request_id) values ('key night-shift', 1, 'cancel_report', 'report ' || $1, 'r2')`, fmt.Sprint(ids[0]))
+	return ids
 }

@@ -178,6 +178,22 @@ func TestDownloadIsCompleteOrAbsent(t *testing.T) {
 	contains(t, s.text("reports", "list"), "expired ")
 }
 
+func TestReportsInFilesWantTheirStore(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.fill(20)
+	s.text("worker", "--once")
+	s.text(generate()...)
+	root, dir := "file://"+t.TempDir(), t.TempDir()
+	s.text("worker", "--once", "--store", root)
+	refused(t, s.try("reports", "download", "1", "--out", filepath.Join(dir, "x.csv")), exitFailed, "--store")
+	s.text("reports", "download", "1", "--out", filepath.Join(dir, "lines.csv"), "--store", root)
+	if left := entries(t, dir); fmt.Sprint(left) != "[lines.csv]" {
+		t.Errorf("the folder holds %v", left)
+	}
+	refused(t, s.try("reports", "download", "1", "--store", "s3://bucket"), exitFailed, `--store "s3://bucket" names no store`)
+}
+
 func TestWaitTellsThatAReportFailedOrWasCancelled(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -209,6 +225,15 @@ func (s shop) word(sql string) (word string) {
 		s.t.Fatalf("%s: %v", sql, err)
 	}
 	return word
+}
+
+func TestParametersTakeCommas(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.text(generate("--param", "country=Korea, Republic of", "--param", "currency=EUR", "--period", "last-month", "--timezone", "Asia/Seoul")...)
+	if got := s.word(`select params ->> 'country' || ' ' || (params ->> 'currency') || ' ' || (params ->> 'timezone') || ' ' || right(params ->> 'from', 2) from reports`); got != "Korea, Republic of EUR Asia/Seoul 01" {
+		t.Errorf("params = %q", got)
+	}
 }
 
 func TestInterruptedWaitSaysHowToGoOn(t *testing.T) {

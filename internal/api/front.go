@@ -116,13 +116,7 @@ func (r *recorder) Write(data []byte) (int, error) {
 	return n, err
 }
 
-// SetReadDeadline and SetWriteDeadline let a download take longer than other answers; see
-// http.ResponseController.
-func (r *recorder) SetReadDeadline(at time.Time) error {
-	return http.NewResponseController(r.ResponseWriter).SetReadDeadline(at)
-}
-
-// SetWriteDeadline implements the same.
+// SetWriteDeadline lets a download take longer than other answers; see http.ResponseController.
 func (r *recorder) SetWriteDeadline(at time.Time) error {
 	return http.NewResponseController(r.ResponseWriter).SetWriteDeadline(at)
 }

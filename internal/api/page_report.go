@@ -27,6 +27,7 @@ const (
 type reportRow struct {
 	report.Report
 	Title   string // of its type
+	Days    string // of its period; empty: all
 	Percent float64
 }
 
@@ -35,7 +36,23 @@ func rowOf(r report.Report) reportRow {
 	if t, err := report.TypeOf(r.Type); err == nil {
 		row.Title = t.Title
 	}
+	row.Days = daysOf(r.Params)
 	return row
+}
+
+// daysOf shows the period that parameters name.
+func daysOf(params []byte) string {
+	var p struct{ From, To string }
+	_ = json.Unmarshal(params, &p) // what has no period has no days
+	switch {
+	case p.From != "" && p.To != "":
+		return p.From + " to " + p.To
+	case p.From != "":
+		return "from " + p.From
+	case p.To != "":
+		return "to " + p.To
+	}
+	return ""
 }
 
 // Downloadable says whether its artifact can be read.

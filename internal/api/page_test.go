@@ -13,8 +13,8 @@ import (
 	"backoffice/internal/api"
 )
 
-// everyPage is a path of each kind of page, on a shop that has order 1 and job 1.
-var everyPage = []string{"/", "/orders", "/orders?status=awaiting_stock", "/orders/1", "/jobs/1", "/search?q=1", "/search?q=nobody", "/orders/777", "/api/docs"}
+// everyPage is a path of each kind of page, on a shop that has order 1, job 1, and perhaps report 1.
+var everyPage = []string{"/", "/orders", "/orders?status=awaiting_stock", "/orders/1", "/jobs/1", "/search?q=1", "/search?q=nobody", "/orders/777", "/reports", "/reports/1", "/api/docs"}
 
 // ask gets a path, and shows an answer that leads elsewhere as it is.
 func (s *shop) ask(path string, headers ...string) answer {

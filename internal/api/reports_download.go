@@ -71,6 +71,7 @@ func (a *API) downloadReport(_ context.Context, in *struct {
 }) (*huma.StreamResponse, error) {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
+		r = r.WithContext(ctx.Context())
 		if err := a.send(w, r, in.ID); err != nil {
 			problem := a.problemOf(r.Context(), notFoundAt("path.id", err))
 			var told huma.HeadersError
@@ -106,9 +107,6 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, id int64) error {
 	}}
 	defer content.close()
 	out := &downloadWriter{ResponseWriter: w, control: http.NewResponseController(w), limit: a.Piece, stalled: stalled}
-	if err := out.control.SetReadDeadline(time.Time{}); err != nil { // net/http watches for callers that leave, and would give up with Limits.Read
-		return fmt.Errorf("download report %d: %w", id, err)
-	}
 	describeArtifact(w.Header(), m)
 	http.ServeContent(out, singleRange(r), m.FileName, time.Time{}, content)
 	if fault := errors.Join(content.err, out.err); fault != nil && out.sent {

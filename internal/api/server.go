@@ -21,7 +21,7 @@ type Limits struct {
 
 // DefaultLimits suit callers that are near.
 var DefaultLimits = Limits{
-	Header: 5 * time.Second, Read: 15 * time.Second, Handle: 10 * time.Second, Piece: 30 * time.Second, Idle: 90 * time.Second, Stop: 20 * time.Second,
+	Header: 5 * time.Second, Read: 15 * time.Second, Handle: 10 * time.Second, Piece: time.Minute, Idle: 90 * time.Second, Stop: 20 * time.Second,
 }
 
 const (
