@@ -134,6 +134,9 @@ func TestCustomersAreScoredAgainstEachOther(t *testing.T) {
 			if got, names := namesOf(page), []string{"segment_EUR", "customer_EUR", "segment_GBP", "customer_GBP"}; !slices.Equal(got, names) {
 				t.Fatalf("readers get %v, want %v", got, names)
 			}
+			if page.done != 1 {
+				t.Errorf("the work ends at %g, want 1", page.done)
+			}
 			both := append(page.section("customer_EUR").rows, page.section("customer_GBP").rows...)
 			wantLines(t, "customers to read", without(both), without(doc.section("customer").rows, 1, 3))
 

@@ -28,6 +28,7 @@ type built struct {
 	t        testing.TB
 	title    string
 	sections []section
+	done     float64 // the last progress
 }
 
 type section struct {
@@ -42,13 +43,14 @@ func build(t testing.TB, db *pgxpool.Pool, name, params string, watermark int64,
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := built{t: t}
 	src := &report.Source{DB: db, Params: complete(t, kind, params), Format: append(format, render.FormatXLSX)[0],
-		Watermark: watermark, Made: made, Progress: rising(t)}
+		Watermark: watermark, Made: made, Progress: rising(t, &all.done)}
 	doc, err := kind.Build(t.Context(), src)
 	if err != nil {
 		t.Fatalf("Build %s: %v", name, err)
 	}
-	all := built{t: t, title: doc.Title}
+	all.title = doc.Title
 	for _, s := range doc.Sections {
 		read := section{Section: s}
 		for row, err := range s.Rows {
@@ -88,13 +90,12 @@ func complete(t testing.TB, kind report.Type, params string) report.Params {
 }
 
 // rising is a progress that fails the test when it falls or leaves its range.
-func rising(t testing.TB) func(float64, int64) {
-	last := 0.0
+func rising(t testing.TB, last *float64) func(float64, int64) {
 	return func(done float64, _ int64) {
-		if done < last || done > 1 {
-			t.Errorf("progress went from %g to %g", last, done)
+		if done < *last || done > 1 {
+			t.Errorf("progress went from %g to %g", *last, done)
 		}
-		last = done
+		*last = done
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"backoffice/internal/report/render"
 )
 
 // endedJob is a job as a test inserts it.
@@ -154,6 +156,22 @@ func TestJobsOfOneKindUpToTheWatermarkAndTheInstant(t *testing.T) {
 	if len(chart.Labels) != 1 || chart.Labels[0] != "10 Mar 09:00" || chart.Series[0].Values[0] != 2 {
 		t.Errorf("the chart shows %v of %v", chart.Series, chart.Labels)
 	}
+}
+
+func TestHoursToReadComeNewestFirst(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	var all []endedJob
+	for _, hour := range []int{0, 1, 2} { // at 6:00 of UTC the clocks of New York go back to 1:00
+		at := time.Date(2025, time.November, 2, 4+hour, 30, 0, 0, time.UTC)
+		all = append(all, endedJob{kind: "clean_up", state: "completed", scheduled: at, attempted: at, finalized: at})
+	}
+	m.insertJobs(all)
+	const params = `{"from": "2025-11-02", "to": "2025-11-02", "timezone": "America/New_York"}`
+	wantLines(t, "to read", build(t, m.pool, "jobs", params, everything, render.FormatHTML).section("hour").columns("hour"),
+		[]string{"2025-11-02 01:00 EST", "2025-11-02 01:00 EDT", "2025-11-02 00:00 EDT"})
+	wantLines(t, "for programs", build(t, m.pool, "jobs", params, everything, render.FormatCSV).section("hour").columns("hour"),
+		[]string{"2025-11-02 00:00 -04:00", "2025-11-02 01:00 -04:00", "2025-11-02 01:00 -05:00"})
 }
 
 func TestJobsOverALongTimeAreDrawnByDay(t *testing.T) {

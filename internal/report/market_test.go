@@ -141,13 +141,16 @@ func strayLine(rng *rand.Rand, kind order.Kind) order.Line {
 	return l
 }
 
-// strayOrders places drafts and processes most of them. It answers the processed ones up to the watermark:
-// of the others, some stay as they are, and some are processed later.
+// strayOrders places drafts and processes most of them, some after a wait for stock. It answers the processed
+// ones up to the watermark: of the others, some only wait, and some are processed later.
 func (m market) strayOrders(drafts []order.Draft) (processed []order.Draft, watermark int64) {
 	m.t.Helper()
 	ids := m.place(drafts...)
-	var early, late []int64
+	var early, late, waiting []int64
 	for i, id := range ids {
+		if i%3 == 0 {
+			waiting = append(waiting, id)
+		}
 		switch {
 		case i%7 == 3:
 		case i%7 == 5:
@@ -157,6 +160,7 @@ func (m market) strayOrders(drafts []order.Draft) (processed []order.Draft, wate
 			processed = append(processed, drafts[i])
 		}
 	}
+	m.exec(`insert into order_transitions (order_id, from_status, to_status, at) select id, 'placed', 'awaiting_stock', now() from unnest($1::bigint[]) as id`, waiting)
 	m.process(pgtest.Noon, order.StatusProcessed, early...)
 	watermark = m.transitions()
 	m.process(pgtest.Noon, order.StatusProcessed, late...)

@@ -294,7 +294,7 @@ func TestDocumentsComeInAllTheirFormats(t *testing.T) {
 		}
 		for _, format := range kind.Formats {
 			for _, year := range []string{"2011", "1999"} {
-				src := &report.Source{DB: m.pool, Format: format, Watermark: everything, Made: made, Progress: rising(t),
+				src := &report.Source{DB: m.pool, Format: format, Watermark: everything, Made: made, Progress: rising(t, new(float64)),
 					Params: complete(t, kind, fmt.Sprintf(`{"from": "%s-01-01", "to": "%s-12-31"}`, year, year))}
 				doc, err := kind.Build(t.Context(), src)
 				if err != nil {
