@@ -56,9 +56,7 @@ create index artifacts_deleting on artifacts (report_id) where deleting_at is no
 -- How far the sweep has come that looks for orders whose job was lost: one row.
 create table order_sweep (
   one         boolean     primary key default true check (one),
-  open_from   bigint      not null default 0, -- every order below this id was final, or waited for stock, when a sweep passed
-  next_id     bigint      not null default 0, -- where the sweep goes on
-  lowest_open bigint,                         -- of the orders that this sweep has passed
+  next_id     bigint      not null default 0, -- orders below it are still to be looked at
   started_at  timestamptz not null default '-infinity',
   finished_at timestamptz default '-infinity' -- null: under way
 );

@@ -2,6 +2,9 @@ package workers
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,32 +20,86 @@ const (
 	reconcileAfter = 2 * time.Second
 	// reconcileBatch bounds how many orders one transaction enqueues.
 	reconcileBatch = 1000
+	// sweepBatch bounds how many orders one transaction of the sweep looks at.
+	sweepBatch = 5000
+	// sweepBatches bounds what one job does of a sweep: 50,000 orders, a fraction of a second every half
+	// minute. A shop of ten million is gone over in an hour and forty minutes.
+	sweepBatches = 10
+	// mostFailed is from how many orders that cannot be enqueued on a job goes no further.
+	mostFailed = 100
 )
 
-// ReconcileOrdersWorker works reconcile_orders: it enqueues the orders that plain SQL inserted.
+// ReconcileOrdersWorker works reconcile_orders: it enqueues the orders that plain SQL inserted, and now and
+// then looks for those whose job was lost.
 type ReconcileOrdersWorker struct {
 	river.WorkerDefaults[jobs.ReconcileOrdersArgs]
 	Deps
 }
 
-// Work enqueues batch by batch until no missed order is left. It takes no fence: an order is marked in
-// the transaction that enqueues it, so a second attempt at the same time finds it locked or marked.
+// Work enqueues batch by batch until no missed order is left, and then does its part of the sweep. It takes
+// no fence: an order is marked in the transaction that enqueues it, so a second attempt at the same time
+// finds it locked or marked; an order enqueued twice has one unfinished job all the same.
 func (w *ReconcileOrdersWorker) Work(ctx context.Context, _ *river.Job[jobs.ReconcileOrdersArgs]) error {
+	missed := w.enqueueMissed(ctx)
+	if ctx.Err() != nil {
+		return missed
+	}
+	return errors.Join(missed, w.sweep(ctx))
+}
+
+// enqueueMissed answers the errors of orders that could not be enqueued; they stop no other.
+func (w *ReconcileOrdersWorker) enqueueMissed(ctx context.Context) (failed error) {
+	var except []int64
 	for {
-		var enqueued int
+		var found int
+		var refused map[int64]error
 		err := postgres.InTx(ctx, w.Pool, func(tx pgx.Tx) (err error) {
 			var now time.Time // the clock by which created_at was written
 			if err := tx.QueryRow(ctx, `select /* workers.ReconcileOrders */ now()`).Scan(&now); err != nil {
 				return err
 			}
-			enqueued, err = order.EnqueueMissed(ctx, tx, w.Jobs, now.Add(-reconcileAfter), reconcileBatch)
+			found, refused, err = order.EnqueueMissed(ctx, tx, w.Jobs, now.Add(-reconcileAfter), reconcileBatch, except...)
 			return err
 		})
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
-		if enqueued < reconcileBatch {
-			return nil
+		failed = errors.Join(failed, joined(refused))
+		except = slices.AppendSeq(except, maps.Keys(refused))
+		if found < reconcileBatch || len(except) > mostFailed {
+			return failed
 		}
 	}
+}
+
+// joined is the errors of orders in the order of their ids.
+func joined(refused map[int64]error) (failed error) {
+	for _, id := range slices.Sorted(maps.Keys(refused)) {
+		failed = errors.Join(failed, refused[id])
+	}
+	return failed
+}
+
+// sweep goes on with the sweep, if one is due.
+func (w *ReconcileOrdersWorker) sweep(ctx context.Context) (failed error) {
+	enqueued := 0
+	for range sweepBatches {
+		var swept order.Swept
+		err := postgres.InTx(ctx, w.Pool, func(tx pgx.Tx) (err error) {
+			swept, err = order.SweepLost(ctx, tx, w.Jobs, sweepBatch)
+			return err
+		})
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		failed = errors.Join(failed, joined(swept.Failed))
+		enqueued += swept.Enqueued
+		if swept.Over {
+			break
+		}
+	}
+	if enqueued > 0 {
+		w.Log.WarnContext(ctx, "lost orders enqueued again", "count", enqueued)
+	}
+	return failed
 }

@@ -199,3 +199,26 @@ func TestReconcileOrdersEnqueuesWhatPlainSQLInserted(t *testing.T) {
 		})
 	}
 }
+
+func TestReconcileOrdersEnqueuesWhatWasLost(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	enq, err := queue.NewInserter(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := place(t, pool, enq, order.Line{SKU: "TEA", Quantity: 1, UnitPrice: decimal.RequireFromString("4.5")})
+	if _, err := pool.Exec(t.Context(), `delete from river_job`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `update orders set created_at = now() - interval '1 hour'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := startWorker(t, pool).Insert(t.Context(), jobs.ReconcileOrdersArgs{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Eventually(t, "the order is processed", func() (bool, error) {
+		stored, err := order.Get(t.Context(), pool, lost.ID)
+		return stored.Status == order.StatusProcessed, err
+	})
+}
