@@ -12,6 +12,7 @@ import (
 
 	"backoffice/internal/order"
 	"backoffice/internal/postgres"
+	"backoffice/internal/report"
 	"backoffice/jobs"
 )
 
@@ -30,7 +31,7 @@ const (
 )
 
 // ReconcileOrdersWorker works reconcile_orders: it enqueues the orders that plain SQL inserted, and now and
-// then looks for those whose job was lost.
+// then looks for those whose job was lost. Reports whose job ended without them are brought in line as well.
 type ReconcileOrdersWorker struct {
 	river.WorkerDefaults[jobs.ReconcileOrdersArgs]
 	Deps
@@ -44,7 +45,7 @@ func (w *ReconcileOrdersWorker) Work(ctx context.Context, _ *river.Job[jobs.Reco
 	if ctx.Err() != nil {
 		return missed
 	}
-	return errors.Join(missed, w.sweep(ctx))
+	return errors.Join(missed, w.sweep(ctx), w.settleReports(ctx))
 }
 
 // enqueueMissed answers the errors of orders that could not be enqueued; they stop no other.
@@ -102,4 +103,14 @@ func (w *ReconcileOrdersWorker) sweep(ctx context.Context) (failed error) {
 		w.Log.WarnContext(ctx, "lost orders enqueued again", "count", enqueued)
 	}
 	return failed
+}
+
+// settleReports ends reports whose job was cancelled, discarded or deleted while it waited: reports have no
+// reconciler of their own, and this costs one look at the few that are not finished.
+func (w *ReconcileOrdersWorker) settleReports(ctx context.Context) error {
+	settled, err := report.Settle(ctx, w.Pool)
+	if settled > 0 {
+		w.Log.WarnContext(ctx, "reports without a job ended", "count", settled)
+	}
+	return err
 }

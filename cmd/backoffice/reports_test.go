@@ -282,3 +282,13 @@ func TestReportLineTellsRowsBytesPercentAndTimeLeft(t *testing.T) {
 		}
 	}
 }
+
+func TestReportWhoseJobIsGoneEndsWithTheNextReconciliation(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.text(generate()...)
+	s.exec(`delete from river_job where kind = 'generate_report'`)
+	s.text("enqueue", "reconcile-orders")
+	s.text("worker", "--once")
+	contains(t, s.text("reports", "show", "1"), "failed", "its job does not exist any more")
+}
