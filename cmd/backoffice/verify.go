@@ -17,9 +17,9 @@ func verifyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "verify",
 		Usage: "recompute every rule from the tables and name what breaks one",
-		Description: `Orders, effects, stock, ledger, timetable, jobs and reports, on one snapshot of the
-database, while workers go on; then every artifact, byte by byte. Exit code 1 if
-anything breaks a rule.
+		Description: `Orders, effects, stock, ledger, timetable, jobs, reports, holds and stored objects, on one
+snapshot of the database, while workers go on; then every artifact, byte by byte.
+Exit code 1 if anything breaks a rule.
 
 It reads whole tables, seconds per million orders, and vacuum waits for it: made for
 after an incident, a restore or a test, not for a dashboard. Whether a product was

@@ -216,10 +216,13 @@ var breakages = []breakage{
 		`insert into schedule_runs (schedule, tick_at, outcome) values ('often', '2026-01-01 00:03:00Z', 'skipped')`,
 		[]string{"schedule_due: often at 2026-01-01T00:03:00Z is in the ledger, but was not due"}},
 	{"what cleanup has deleted is not missed",
-		`insert into retention_policies (name, target, age) values ('ledger', 'schedule_runs', '1 day');
-		 insert into cleanup_runs (policy, cutoff) values ('ledger', '2026-01-01 00:00:45Z');
+		`insert into cleanup_runs (policy, target, cutoff) values ('schedule-runs', 'schedule_runs', '2026-01-01 00:00:45Z');
 		 delete from schedule_runs where tick_at < '2026-01-01 00:00:45Z'`,
 		[]string{}},
+	{"a dry run of cleanup explains no missing tick",
+		`insert into cleanup_runs (policy, target, cutoff, dry_run) values ('schedule-runs', 'schedule_runs', '2026-01-01 00:00:45Z', true);
+		 delete from schedule_runs where tick_at = '2026-01-01 00:00:30Z'`,
+		[]string{"schedule_due: often at 2026-01-01T00:00:30Z was due, but is not in the ledger"}},
 	{"a spec was written by hand that nobody can read",
 		`update schedules set spec = 'now and then'`,
 		[]string{`schedule_due: often is never due: spec "now and then": has 3 fields; a cron line has five, minute hour day-of-month month day-of-week, such as "30 6 * * MON-FRI"; an interval is written as "every 30s"`}},
@@ -278,6 +281,28 @@ var breakages = []breakage{
 	{"a failed report kept parts",
 		`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id) values (43, 1, 'postgres:d', 1, 1, sha256(''), '', 1)`,
 		[]string{"report_parts: 43 is failed, but has 1 parts"}},
+	{"a held row is being deleted",
+		`update temp_files set deleting_at = '2026-01-02Z'`,
+		[]string{"holds: temp_files 1 is held since 2026-01-01 00:00:00+00, and being deleted since 2026-01-02 00:00:00+00"}},
+	{"a hold was written by SQL on a row that was being deleted",
+		`update temp_files set deleting_at = '2025-12-31Z'`,
+		[]string{}},
+	{"a held artifact was deleted",
+		`update reports set expired_at = '2026-01-02Z' where id = 1`,
+		[]string{"holds: artifacts 1 is held since 2026-01-01 00:00:00+00, and was deleted at 2026-01-02 00:00:00+00"}},
+	{"an object lost a chunk",
+		`delete from stored_chunks where n = 0`,
+		[]string{"stored_objects: x has 1 chunks, the last of them number 1"}},
+	{"an object lost its end",
+		`delete from stored_chunks where n = 1`,
+		[]string{"stored_objects: x is 7 bytes long, but its chunks are 4"}},
+	{"an object is gone, in a database without the foreign key",
+		`delete from stored_objects where path = 'x'`,
+		[]string{"stored_objects: x has chunks, but does not exist"}},
+	{"a chunk is short in the middle",
+		`update stored_objects set bytes = 10 where path = 'x';
+		 insert into stored_chunks (path, n, content) values ('x', 2, '890')`,
+		[]string{"stored_objects: x has chunks of different lengths before the last"}},
 }
 
 // One shop serves all cases: each breaks it in a transaction of its own that is rolled back.

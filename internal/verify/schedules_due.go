@@ -18,8 +18,9 @@ select name, spec, timezone, next_run_at,
        greatest(changed_at, next_run_at - interval '7 days',
                 (select max(cleaned.cutoff)
                    from cleanup_runs cleaned
-                   join retention_policies policy on policy.name = cleaned.policy
-                  where policy.target = 'schedule_runs')) as since
+                  where cleaned.target = 'schedule_runs'
+                    and not cleaned.dry_run
+                    and not cleaned.refused)) as since
   from schedules
  order by name`
 

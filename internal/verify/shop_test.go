@@ -178,6 +178,19 @@ func (s *shop) furnish() {
 	s.tick()
 	s.exec(`insert into job_crashes (job_id, crash_count, last_crash_at, last_client_id) values (1, 2, now(), 'gone')`)
 	s.report()
+	s.hold()
+}
+
+// hold leaves an object of two chunks and an empty one, and a hold on a temp file, on an artifact that is
+// gone for another reason, and on a row that never was.
+func (s *shop) hold() {
+	s.t.Helper()
+	s.exec(`insert into stored_objects (path, bytes) values ('x', 7), ('empty', 0)`)
+	s.exec(`insert into stored_chunks (path, n, content) values ('x', 0, '1234'), ('x', 1, '567')`)
+	s.exec(`insert into temp_files (location) values ('postgres:x')`)
+	s.exec(`insert into reports (job_id, type, version, format, params, status, finished_at, expired_at) values (4711, 'stock', 1, 'csv', '{}', 'completed', now(), '2025-12-30Z')`)
+	s.exec(`insert into holds (target, key, reason, placed_by, placed_at) values
+		('temp_files', '1', 'r', 'b', '2026-01-01Z'), ('artifacts', '1', 'r', 'b', '2026-01-01Z'), ('temp_files', 'typed by hand', 'r', 'b', '2026-01-01Z')`)
 }
 
 // report leaves a complete report of two parts, 41, one that runs and has one, 42, and one that failed, 43.

@@ -53,7 +53,7 @@ type Result struct {
 
 // Checks lists every check, in the order in which they run.
 func Checks() []Check {
-	return slices.Concat(orderChecks, stockChecks, ledgerChecks, scheduleChecks, jobChecks, reportChecks)
+	return slices.Concat(orderChecks, stockChecks, ledgerChecks, scheduleChecks, jobChecks, reportChecks, cleanupChecks)
 }
 
 // Run makes every check on one snapshot and answers a result for each, in the order of Checks; report,
