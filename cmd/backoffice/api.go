@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -194,11 +193,6 @@ func serveAPI(ctx context.Context, listener net.Listener, pool, look *pgxpool.Po
 	if err != nil {
 		return err
 	}
-	sweeping, stop := context.WithCancel(ctx)
-	var background sync.WaitGroup
-	background.Go(func() { api.Sweep(sweeping, pool, log) })
-	defer background.Wait()
-	defer stop()
 	if open {
 		if err := warnOpen(ctx, look, log); err != nil {
 			return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,53 +64,4 @@ func (o outcome) encoded() (*created, error) {
 		return nil, fmt.Errorf("encode answer: %w", err)
 	}
 	return &created{Status: o.status, Location: o.location, Body: body}, nil
-}
-
-const (
-	keepKeys   = 48 * time.Hour // at least a day is promised
-	sweepEvery = 10 * time.Minute
-	sweepBatch = 1000
-)
-
-const deleteKeysSQL = `
-delete /* api.Sweep */ from idempotency_keys
- where (api_key_id, route, key) in (
-         select api_key_id, route, key
-           from idempotency_keys
-          where created_at < now() - $1::interval
-          limit $2
-            for update skip locked)`
-
-// DeleteOldAnswers deletes what was kept for idempotency keys longer ago than keep, in small batches, and
-// answers how much. Several processes may run it at once.
-func DeleteOldAnswers(ctx context.Context, db postgres.DB, keep time.Duration) (int64, error) {
-	var deleted int64
-	for {
-		tag, err := db.Exec(ctx, deleteKeysSQL, keep, sweepBatch)
-		if err != nil {
-			return deleted, fmt.Errorf("delete old idempotency keys: %w", err)
-		}
-		deleted += tag.RowsAffected()
-		if tag.RowsAffected() < sweepBatch {
-			return deleted, nil
-		}
-	}
-}
-
-// Sweep deletes old idempotency keys now and every ten minutes until ctx ends.
-func Sweep(ctx context.Context, db postgres.DB, log *slog.Logger) {
-	for {
-		deleted, err := DeleteOldAnswers(ctx, db, keepKeys)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			log.ErrorContext(ctx, "idempotency keys not deleted", "error", err)
-		case deleted > 0:
-			log.InfoContext(ctx, "idempotency keys deleted", "count", deleted)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sweepEvery):
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"backoffice/internal/api"
 	"backoffice/internal/pgtest"
@@ -160,19 +159,5 @@ func TestKeysOfTwoCallersAreTwoKeys(t *testing.T) {
 	}
 	if n := one[int](s, `select count(*) from orders`); n != 2 {
 		t.Errorf("%d orders, want one of each caller", n)
-	}
-}
-
-func TestOldAnswersAreDeletedAndYoungOnesKept(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	s.exec(`insert into idempotency_keys (api_key_id, route, key, body_sha256, status, body, created_at)
-	        select 0, 'r', n::text, sha256(''), 202, '', now() + interval '30 seconds' - n * interval '1 minute' from generate_series(1, 4000) n`)
-	deleted, err := api.DeleteOldAnswers(t.Context(), s.pool, 24*time.Hour)
-	if err != nil || deleted != 4000-24*60 {
-		t.Errorf("deleted %d, %v", deleted, err)
-	}
-	if oldest := one[bool](s, `select min(created_at) > now() - interval '24 hours 1 minute' and count(*) = 1440 from idempotency_keys`); !oldest {
-		t.Error("what is left is not what is younger than a day")
 	}
 }

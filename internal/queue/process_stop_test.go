@@ -114,20 +114,15 @@ func TestForgivenJobHasItsChancesAgain(t *testing.T) {
 	}
 }
 
-func TestDeleteFinishedForgetsDeletedJobsAndTheLongDead(t *testing.T) {
+func TestDeleteFinishedForgetsDeletedJobs(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	kept := insertProbe(t, pool, 1)
 	exec(t, pool, `insert into job_crashes values ($1, 1, now(), 'x'), (-1, 1, now(), 'x')`, kept)
-	exec(t, pool, `insert into worker_processes (client_id, host, pid, version, queues, started_at, beat_at, declared_dead_at)
-		select id, '', 1, '', '{}', now(), now(), dead from (values ('long dead', now() - interval '8 days'), ('dead', now() - interval '6 days'), ('alive', null)) as p (id, dead)`)
 	if _, err := queue.DeleteFinished(t.Context(), pool, contracts); err != nil {
 		t.Fatal(err)
 	}
 	if n := count(t, pool, `select count(*) from job_crashes where job_id = $1`, kept); n != 1 || count(t, pool, `select count(*) from job_crashes`) != 1 {
 		t.Error("the crashes of the deleted job were kept, or those of the other not")
-	}
-	if n := count(t, pool, `select count(*) from worker_processes where client_id <> 'long dead'`); n != 2 || count(t, pool, `select count(*) from worker_processes`) != 2 {
-		t.Error("the row of the long dead was kept, or that of another not")
 	}
 }

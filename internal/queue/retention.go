@@ -27,8 +27,8 @@ delete /* queue.DeleteFinished */ from river_job
 
 // DeleteFinished deletes the finished jobs of the given kinds that have outlived their kind's
 // retention, in batches each of its own commit, and answers how many. River's cleaner knows one
-// retention for all kinds and is switched off. What was known of deleted jobs' crashes and of processes dead
-// for a week goes too. Several processes may run it at once.
+// retention for all kinds and is switched off. What was known of deleted jobs' crashes goes too. Several
+// processes may run it at once.
 func DeleteFinished(ctx context.Context, db postgres.DB, contracts []jobs.Contract) (int64, error) {
 	var deleted int64
 	for _, c := range contracts {
@@ -52,24 +52,12 @@ func DeleteFinished(ctx context.Context, db postgres.DB, contracts []jobs.Contra
 	if _, err := db.Exec(ctx, deleteCrashesSQL); err != nil {
 		return deleted, fmt.Errorf("delete the crashes of deleted jobs: %w", err)
 	}
-	if _, err := db.Exec(ctx, deleteDeadSQL); err != nil {
-		return deleted, fmt.Errorf("delete long dead worker processes: %w", err)
-	}
 	return deleted, nil
 }
 
 const deleteCrashesSQL = `
 delete /* queue.DeleteFinished */ from job_crashes crash
  where not exists (select from river_job job where job.id = crash.job_id)`
-
-// Every process looks at all rows once a second: those of the dead are kept for a week, to be read.
-const deleteDeadSQL = `
-delete /* queue.DeleteFinished */ from worker_processes process
- where process.declared_dead_at < now() - interval '7 days'
-   and not exists (
-         select from river_job job
-          where job.state = 'running'
-            and job.attempted_by[array_upper(job.attempted_by, 1)] = process.client_id)`
 
 const forgiveSQL = `
 delete /* queue.Forgive */ from job_crashes
