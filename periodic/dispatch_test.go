@@ -2,8 +2,6 @@ package periodic_test
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,94 +14,6 @@ import (
 	"backoffice/internal/pgtest"
 	"backoffice/periodic"
 )
-
-// dispatchLines are of both sorts, about the hours in which clocks are changed.
-var dispatchLines = []string{"30 1 * * *", "15 2 * * *", "*/30 1-3 * * *", "45 */4 * * *", "0 2 * * SUN"}
-
-// A dispatcher lives through 30 days around each change of clocks, asleep until the next tick as Run is: each
-// tick that a walk of every minute calls due runs, and runs once.
-func TestDispatcherRunsEachTickAroundAChangeOfClocks(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ zone, change string }{
-		{"Europe/London", "2026-03-29"}, {"Europe/London", "2026-10-25"},
-		{"America/St_Johns", "2026-03-08"}, {"America/St_Johns", "2026-11-01"},
-		{"Australia/Lord_Howe", "2026-04-05"}, {"Australia/Lord_Howe", "2026-10-04"},
-	} {
-		t.Run(tc.zone+" "+tc.change, func(t *testing.T) {
-			t.Parallel()
-			change, err := time.Parse(time.DateOnly, tc.change)
-			if err != nil {
-				t.Fatal(err)
-			}
-			from, until := change.AddDate(0, 0, -15), change.AddDate(0, 0, 15)
-			pool := pgtest.Pool(t)
-			var entries []periodic.Entry
-			for i, spec := range dispatchLines {
-				entries = append(entries, periodic.Entry{Name: fmt.Sprintf("line-%d", i), Args: tickArgs{}, Spec: spec, Timezone: tc.zone, CatchUp: periodic.CatchUpSkip})
-			}
-			sync1(t, pool, from, entries...)
-			now := from
-			dispatcher := newDispatcher(t, pool, now)
-			dispatcher.Now = func() time.Time { return now }
-			for now.Before(until) {
-				next, err := dispatcher.Dispatch(t.Context())
-				if err != nil || next <= 0 {
-					t.Fatalf("Dispatch at %s: next in %s, %v", now, next, err)
-				}
-				now = now.Add(next)
-			}
-			if diff := cmp.Diff(walked(t, tc.zone, from, until), ran(t, pool)); diff != "" {
-				t.Errorf("ticks (-due +run):\n%s", diff)
-			}
-			wantJobs(t, pool)
-		})
-	}
-}
-
-// walked are the ticks that dispatchLines have after from and before until, by a walk of every minute.
-func walked(t *testing.T, timezone string, from, until time.Time) []string {
-	t.Helper()
-	zone, err := time.LoadLocation(timezone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []*naive
-	for _, text := range dispatchLines {
-		lines = append(lines, readNaive(text))
-	}
-	w := newWalker(zone, lines)
-	w.at(from.Add(-time.Minute), nil)
-	var ticks []string
-	for at := from; at.Before(until); at = at.Add(time.Minute) {
-		for _, i := range w.at(at, nil) {
-			if at.After(from) {
-				ticks = append(ticks, fmt.Sprintf("line-%d %s", i, at.Format(time.RFC3339)))
-			}
-		}
-	}
-	slices.Sort(ticks)
-	return ticks
-}
-
-// ran are the ticks that were enqueued, each as often as the ledger has it.
-func ran(t *testing.T, pool *pgxpool.Pool) []string {
-	t.Helper()
-	rows, err := pool.Query(t.Context(), `select schedule, tick_at from schedule_runs where outcome = 'enqueued'`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ticks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
-		var name string
-		var at time.Time
-		err := row.Scan(&name, &at)
-		return name + " " + at.UTC().Format(time.RFC3339), err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(ticks)
-	return ticks
-}
 
 // wantJobs asserts that each enqueued tick has a job of its own, and no job is without a tick.
 func wantJobs(t *testing.T, pool *pgxpool.Pool) {
@@ -264,64 +174,6 @@ func TestJitterPutsOffTheJobAndNotTheTick(t *testing.T) {
 	}
 	if want := periodic.Postponed("spread", now, time.Hour); !tick.Equal(now) || !start.Equal(want) {
 		t.Errorf("tick %s starts at %s, want %s and %s", tick, start, now, want)
-	}
-}
-
-func TestBrokenScheduleSaysWhyAndIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct{ set, want string }{
-		"a spec nobody can read":      {`spec = 'now and then'`, `spec "now and then": has 3 fields`},
-		"a timezone that is none":     {`timezone = 'Mars/Olympus', spec = '@daily'`, `timezone "Mars/Olympus" is unknown`},
-		"a kind of another build":     {`kind = 'sing'`, `kind "sing" is unknown`},
-		"args that do not fit":        {`args = '{"day": 7}'`, `args: unknown field "day"`},
-		"args that no tick can fill":  {`kind = 'day', args = '{"day": "never"}'`, `tick 2026-03-04T12:00:30Z: no day`},
-		"args that are refused later": {`kind = 'day', args = '{"day": "bad"}'`, `tick 2026-03-04T12:00:30Z: a bad day`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			pool := pgtest.Pool(t)
-			sync1(t, pool, pgtest.Noon, periodic.Entry{Name: "sound", Args: tickArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpLatest},
-				periodic.Entry{Name: "broken", Args: tickArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpAll})
-			exec(t, pool, `update schedules set `+tc.set+` where name = 'broken'`)
-			logged := &strings.Builder{}
-			now := pgtest.Noon.Add(30 * time.Second)
-			dispatch := func() time.Duration {
-				t.Helper()
-				dispatcher := newDispatcher(t, pool, now)
-				dispatcher.Log = textLog(logged)
-				next, err := dispatcher.Dispatch(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				return next
-			}
-			dispatch()
-			if next := dispatch(); next != 30*time.Second { // the broken one is left alone meanwhile
-				t.Errorf("the next tick is in %s", next)
-			}
-			if n := numbers(t, pool, `select count(*) from schedule_runs where schedule = 'sound'`); n != 1 {
-				t.Errorf("%d ticks of the sound schedule", n)
-			}
-			var reason string
-			if err := pool.QueryRow(t.Context(), `select last_error from inspect.schedules where name = 'broken' and last_error_at = $1`, now).Scan(&reason); err != nil || !strings.HasPrefix(reason, tc.want) {
-				t.Errorf("reason %q, want %q (%v)", reason, tc.want, err)
-			}
-			now = now.Add(periodic.RetryBroken)
-			dispatch()
-			if n := strings.Count(logged.String(), "schedule=broken"); n != 1 {
-				t.Errorf("it was logged %d times, want once: %s", n, logged)
-			}
-
-			exec(t, pool, `update schedules set kind = 'tick', args = '{}', spec = 'every 30s', timezone = 'UTC' where name = 'broken'`)
-			now = now.Add(periodic.RetryBroken)
-			dispatch()
-			if n := numbers(t, pool, `select count(*) from schedule_runs where schedule = 'broken' and outcome = 'enqueued'`); n != 3 {
-				t.Errorf("%d of its 3 ticks ran once it was mended", n)
-			}
-			if n := numbers(t, pool, `select count(*) from schedules where last_error is not null or last_error_at is not null`); n != 0 {
-				t.Error("it still says why it cannot run")
-			}
-		})
 	}
 }
 
