@@ -25,6 +25,11 @@ func operate(c *cli.Context, pool *pgxpool.Pool, action *audit.Action, work func
 	})
 }
 
+// reasonFlag is why an operator does what is written down.
+func reasonFlag() cli.Flag {
+	return &cli.StringFlag{Name: "reason", EnvVars: []string{"BACKOFFICE_REASON"}, Usage: "`TEXT` that is kept in the audit log"}
+}
+
 // operator names who types here. It is what the machine says and proves nothing: whoever can reach the
 // database can write whatever they like.
 func operator() string {

@@ -71,9 +71,7 @@ func queueChangeCommand(verb, done string, change func(context.Context, pgx.Tx, 
 		Usage:       usage,
 		ArgsUsage:   "NAME",
 		Description: fmt.Sprintf("  backoffice queues %s orders", verb),
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "reason", EnvVars: []string{"BACKOFFICE_REASON"}, Usage: "`TEXT` that is kept in the audit log"},
-		},
+		Flags:       []cli.Flag{reasonFlag()},
 		Action: func(c *cli.Context) error {
 			name := c.Args().First()
 			if name == "" {

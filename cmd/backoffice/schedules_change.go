@@ -73,8 +73,9 @@ func schedulesRemoveCommand() *cli.Command {
 		Usage:       "remove a schedule that an operator has added; its ledger is kept",
 		ArgsUsage:   "NAME",
 		Description: "  backoffice schedules remove night-check",
+		Flags:       []cli.Flag{reasonFlag()},
 		Action: func(c *cli.Context) error {
-			return changeSchedule(c, "remove_schedule", "", named(c, periodic.Operator.Remove), "is removed")
+			return changeSchedule(c, "remove_schedule", c.String("reason"), named(c, periodic.Operator.Remove), "is removed")
 		},
 	}
 }
@@ -84,9 +85,10 @@ func schedulesPauseCommand() *cli.Command {
 		Name:        "pause",
 		Usage:       "enqueue nothing by a schedule until it is resumed",
 		ArgsUsage:   "NAME",
-		Description: "  backoffice schedules pause reconcile-orders",
+		Description: "  backoffice schedules pause reconcile-orders --reason \"a repair of the stock\"",
+		Flags:       []cli.Flag{reasonFlag()},
 		Action: func(c *cli.Context) error {
-			return changeSchedule(c, "pause_schedule", "", named(c, periodic.Operator.Pause), "is paused")
+			return changeSchedule(c, "pause_schedule", c.String("reason"), named(c, periodic.Operator.Pause), "is paused")
 		},
 	}
 }
@@ -99,8 +101,9 @@ func schedulesResumeCommand() *cli.Command {
 		Description: `What came due during the pause is not made up for, whatever the catch-up policy.
 
   backoffice schedules resume reconcile-orders`,
+		Flags: []cli.Flag{reasonFlag()},
 		Action: func(c *cli.Context) error {
-			return changeSchedule(c, "resume_schedule", "", named(c, periodic.Operator.Resume), "is resumed")
+			return changeSchedule(c, "resume_schedule", c.String("reason"), named(c, periodic.Operator.Resume), "is resumed")
 		},
 	}
 }

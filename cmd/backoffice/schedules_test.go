@@ -21,7 +21,7 @@ func TestScheduleOfAnOperatorFromItsBirthToItsEnd(t *testing.T) {
 	shown := s.text("schedules", "show", "night-check")
 	contains(t, shown, "enqueues      reconcile_orders {}", "due           30 1 * * MON-FRI, Europe/London", "all run (catch-up all)", "jitter        up to 1m30s", "built in      false",
 		"EUROPE/LONDON", "2126-10-25 01:30:00 +0100  2126-10-25 00:30:00Z", "2126-10-28 01:30:00 +0000  2126-10-28 01:30:00Z", "2026-03-04 01:30:00Z  skipped", "add schedule  reconcile_orders 30 1 * * MON-FRI", "cli ")
-	contains(t, s.text("schedules", "pause", "night-check"), "schedule night-check is paused\n")
+	contains(t, s.text("schedules", "pause", "night-check", "--reason", "stocktaking"), "schedule night-check is paused\n")
 	contains(t, s.text("schedules", "list"), "paused since 20")
 
 	contains(t, s.text("schedules", "run", "night-check"), "of kind reconcile_orders in queue maintenance is available\n")
@@ -32,7 +32,7 @@ func TestScheduleOfAnOperatorFromItsBirthToItsEnd(t *testing.T) {
 	contains(t, s.text("schedules", "resume", "night-check"), "schedule night-check is resumed; it is due next at 20")
 	var story scheduleStory
 	s.json(&story, "schedules", "show", "night-check")
-	if story.Name != "night-check" || story.JitterSeconds != 90 || len(story.Upcoming) != 5 || len(story.Runs) != 1 || len(story.Actions) != 6 || story.Actions[0].Action != "resume_schedule" {
+	if story.Name != "night-check" || story.JitterSeconds != 90 || len(story.Upcoming) != 5 || len(story.Runs) != 1 || len(story.Actions) != 6 || story.Actions[0].Action != "resume_schedule" || story.Actions[4].Reason != "stocktaking" {
 		t.Errorf("story = %+v", story)
 	}
 	if host, _ := os.Hostname(); !strings.HasSuffix(story.Actions[0].Actor, "@"+host) {
