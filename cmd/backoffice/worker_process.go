@@ -246,6 +246,9 @@ func (p *workerProcess) waitDrained(ctx context.Context) error {
 			return nil
 		case <-time.After(drainPoll):
 		}
+		if !p.Started() { // a process that is stopped before it has begun has failed to begin
+			continue
+		}
 		done, err := p.isDrained(ctx)
 		switch {
 		case ctx.Err() != nil || done:

@@ -241,6 +241,9 @@ func (p *Process) Live() error {
 	return nil
 }
 
+// Started says whether Run has come to take jobs; it stays true.
+func (p *Process) Started() bool { return p.started.Load() }
+
 // Ready answers nil while the process takes jobs: started, not stopping, its heartbeat fresh and its
 // Postgres writable. It does not check the schema.
 func (p *Process) Ready(ctx context.Context) error {
