@@ -86,7 +86,7 @@ func TestWrongUsageOfAMigratedDatabase(t *testing.T) {
 		{"no such job", []string{"jobs", "show", "99"}, exitFailed, []string{"job 99 does not exist"}},
 		{"retrying no such job", []string{"jobs", "retry", "99"}, exitFailed, []string{"job 99 does not exist"}},
 		{"cancelling no such job", []string{"jobs", "cancel", "99"}, exitFailed, []string{"job 99 does not exist"}},
-		{"no such view", []string{"inspect", "weather"}, exitUsage, []string{`no view "weather"; there are cleanup, failures, jobs, orders, queues, schedules`}},
+		{"no such view", []string{"inspect", "weather"}, exitUsage, []string{`no view "weather"; there are cleanup, failures, jobs, orders, queues, reports, schedules`}},
 		{"a table is no view", []string{"inspect", "public.orders"}, exitUsage, []string{`no view "public.orders"`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
