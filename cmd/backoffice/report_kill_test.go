@@ -91,7 +91,7 @@ func TestKilledWorkersLeaveNoTraceInAnExport(t *testing.T) {
 	s := newShop(t)
 	s.manyLines(orders)
 	dir := filepath.Join(t.TempDir(), "artifacts")
-	work := []string{"--queue", "reports", "--store", "file://" + dir, "--heartbeat", "200ms", "--self-limit", "1s", "--dead-after", "2s", "--max-crash-rescues", "100"}
+	work := []string{"--queue", "reports", "--queue", "maintenance", "--store", "file://" + dir, "--heartbeat", "200ms", "--self-limit", "1s", "--dead-after", "2s", "--max-crash-rescues", "100"}
 	workers := s.startWorkers(1, work...)
 	begun := time.Now()
 	whole := s.complete(s.askForReport("csv"))

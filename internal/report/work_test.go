@@ -181,6 +181,36 @@ func TestACancelledReportStopsWithoutASignal(t *testing.T) {
 	}
 }
 
+// The last moment to cancel is before the publication has locked the job.
+func TestAReportCancelledBeforeItsPublicationHasNoArtifact(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 20)
+	release := o.hold("order_lines")
+	o.work("test")
+	made := o.request(orderLines("xlsx", nil)).Report
+	pgtest.Eventually(t, "it runs into the lock", func() (bool, error) {
+		return o.number(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like '%report.OrderLines%'`) > 0, nil
+	})
+	tx, err := o.pool.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `select from river_job where id = $1 for update`, made.JobID)
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `update reports set status = 'cancelled', finished_at = now() where id = $1`, made.ID)
+	must(t, err)
+	release()
+	pgtest.Eventually(t, "it is about to be published", func() (bool, error) {
+		return o.number(`select count(*) from temp_files`) == 1 &&
+			o.number(`select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database() and query like '%queue.InJobTx%'`) > 0, nil
+	})
+	must(t, tx.Commit(t.Context()))
+	o.await(made.ID, report.StatusCancelled)
+	if n := o.number(`select (select count(*) from artifacts) + (select count(*) from artifact_parts)`); n != 0 {
+		t.Errorf("%d rows of an artifact are there", n)
+	}
+	o.wantSound()
+}
+
 func TestARequestDuringACancellationIsToldSo(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
