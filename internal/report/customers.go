@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"backoffice/internal/report/render"
@@ -72,7 +74,7 @@ type buyers struct {
 	until      time.Time // the last day of the period
 	zone       *time.Location
 	currencies []string
-	all        []buyer
+	all        []buyer // while it grows, one customer may stand in it several times
 }
 
 // bought is what a query found that one customer did in one currency.
@@ -84,27 +86,43 @@ type bought struct {
 	Net      int64
 }
 
-// add adds what was found. A customer's orders come together, but not always in one chunk.
+// add notes what one chunk found. The orders of a customer lie in many chunks: when there is no more room,
+// what belongs together is merged, which takes less memory than to look up everybody's place.
 func (b *buyers) add(found bought) {
-	currency := b.currency(found.Currency)
-	at := len(b.all)
-	for i := len(b.all) - 1; i >= 0 && b.all[i].customer == found.Customer; i-- {
-		if b.all[i].currency == currency {
-			at = i
-		}
+	if len(b.all) == cap(b.all) {
+		b.merge()
+		b.all = slices.Grow(b.all, len(b.all)+1)
 	}
-	if at == len(b.all) {
-		b.all = append(b.all, buyer{customer: found.Customer, currency: currency})
-	}
-	sum := &b.all[at]
-	sum.net += found.Net
+	one := buyer{customer: found.Customer, net: found.Net, orders: int32(found.Orders), currency: b.currency(found.Currency)}
 	if found.Last != nil {
-		days := int32(countDays(dayOf(*found.Last, b.zone), b.until) - 1)
-		if sum.orders == 0 || days < sum.days {
-			sum.days = days
+		one.days = int32(countDays(dayOf(*found.Last, b.zone), b.until) - 1)
+	}
+	b.all = append(b.all, one)
+}
+
+// merge leaves one of every customer and currency.
+func (b *buyers) merge() {
+	slices.SortFunc(b.all, func(x, y buyer) int {
+		return cmp.Or(cmp.Compare(x.customer, y.customer), cmp.Compare(x.currency, y.currency))
+	})
+	merged := b.all[:0]
+	for _, one := range b.all {
+		if n := len(merged); n > 0 && merged[n-1].customer == one.customer && merged[n-1].currency == one.currency {
+			merged[n-1].add(one)
+		} else {
+			merged = append(merged, one)
 		}
 	}
-	sum.orders += int32(found.Orders)
+	b.all = merged
+}
+
+// add adds what the same customer did in other orders.
+func (b *buyer) add(more buyer) {
+	b.net += more.net
+	if b.orders == 0 || more.orders > 0 && more.days < b.days {
+		b.days = more.days
+	}
+	b.orders += more.orders
 }
 
 // currency is the number of a currency.

@@ -267,7 +267,7 @@ func (m market) fill(orders int) {
 	m.exec(`insert into order_transitions (order_id, from_status, to_status, at) select 1000 * n, 'placed', 'processed', now() from generate_series(1, $1::int) as n`, orders)
 }
 
-func TestSalesSummaryForProgramsHasOneSetOfColumns(t *testing.T) {
+func TestDocumentsForProgramsHaveOneSetOfColumns(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
 	for _, kind := range []string{"sales-summary", "jobs", "customers", "stock"} {
