@@ -109,9 +109,11 @@ func answered(ctx context.Context, tx pgx.Tx, asked request) (id int64, err erro
 	return ids[0], nil
 }
 
+// A row that is refused as a conflict has used up an id all the same, and people see the gaps: hence the look first.
 const recordSQL = `
 insert /* report.record */ into reports (job_id, type, version, format, params, requested_at)
-values ($1, $2, $3, $4, $5, $6)
+select $1, $2, $3, $4, $5, $6
+ where not exists (select from reports where job_id = $1)
     on conflict (job_id) do nothing`
 
 // record makes sure that the job has its report, and answers the report's id. Jobs that the timetable or

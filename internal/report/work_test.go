@@ -253,6 +253,18 @@ func TestAReportWhoseJobEndedWithoutItIsSettled(t *testing.T) {
 	}
 }
 
+func TestReportsAreNumberedWithoutGaps(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 1)
+	o.work("test")
+	_, first := o.make(orderLines("csv", nil))
+	_, second := o.make(orderLines("jsonl", nil))
+	if second.ID != first.ID+1 {
+		t.Errorf("report %d is followed by report %d", first.ID, second.ID)
+	}
+}
+
 func TestAFailedReportRunsAgainWhenItsJobIsRetried(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
