@@ -103,11 +103,12 @@ func (r *run) work(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
-	ctx, stopWatching := r.watch(ctx)
-	if err = r.make(ctx); err == nil {
-		err = r.publish(ctx)
+	// Whether it was cancelled is publish's own question: a look that meets the commit would find the attempt over.
+	working, stopWatching := r.watch(ctx)
+	if err := stopWatching(r.make(working)); err != nil {
+		return err
 	}
-	return stopWatching(err)
+	return r.publish(ctx)
 }
 
 // make writes all of the report's parts.
