@@ -57,14 +57,17 @@ select /* cleanup.Run */ t.ctid, {key}, {age}, {bytes}, {location}
    for update of t skip locked`
 )
 
-// In a statement of its own, later than the locks: see the package. Most tables have no holds at all, which
-// is found out once and not for each key.
-const heldSQL = `
+// In statements of their own, later than the locks: see the package. Mostly there is no hold at all, which is
+// found out without asking for each key.
+const (
+	anyHeldSQL = `
+select /* cleanup.Run */ (select count(*) from (select from holds where target = $1 limit 1) some_hold) > 0`
+	heldSQL = `
 select /* cleanup.Run */ key
   from holds
- where (select count(*) from (select from holds where target = $1 limit 1) any_at_all) > 0
-   and target = $1
+ where target = $1
    and key = any($2)`
+)
 
 const markRowsSQL = `
 update /* cleanup.Run */ {table} t
@@ -124,8 +127,10 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 type batch struct {
 	*run
 	target target
-	last   bool  // fewer rows than asked for: none is left
-	marked []row // whose objects lie outside the database
+	holds  bool            // there are holds on rows of the target
+	last   bool            // fewer rows than asked for: none is left
+	marked []row           // whose objects lie outside the database
+	parts  map[string]bool // of the rows' locations, parts of reports which need them no longer
 	gone   gone
 }
 
@@ -168,6 +173,7 @@ func (b *batch) next(ctx context.Context, tx pgx.Tx) (rows []row, err error) {
 		rows, err = pgx.CollectRows(found, scanRow)
 		return err
 	})
+	queries.Queue(anyHeldSQL, b.target.table).QueryRow(func(found pgx.Row) error { return found.Scan(&b.holds) })
 	if err := tx.SendBatch(ctx, queries).Close(); err != nil {
 		return nil, fmt.Errorf("find old rows of %s: %w", b.target.table, err)
 	}
@@ -186,9 +192,14 @@ func (b *batch) next(ctx context.Context, tx pgx.Tx) (rows []row, err error) {
 func (b *batch) free(ctx context.Context, tx pgx.Tx, rows []row) (free []row, err error) {
 	held, needed := map[string]bool{}, map[string]bool{}
 	queries := &pgx.Batch{}
-	queries.Queue(heldSQL, b.target.table, keysOf(rows)).Query(collectInto(held))
-	if b.target.needed != "" {
-		queries.Queue(b.target.needed, locationsOf(rows)).Query(collectInto(needed))
+	if b.holds {
+		queries.Queue(heldSQL, b.target.table, keysOf(rows)).Query(collectInto(held))
+	}
+	if b.target.parts {
+		queries.Queue(partsSQL, locationsOf(rows)).Query(b.collectParts(needed))
+	}
+	if queries.Len() == 0 {
+		return rows, nil
 	}
 	if err := tx.SendBatch(ctx, queries).Close(); err != nil {
 		return nil, fmt.Errorf("look for holds on rows of %s: %w", b.target.table, err)
@@ -203,6 +214,24 @@ func (b *batch) free(ctx context.Context, tx pgx.Tx, rows []row) (free []row, er
 		}
 	}
 	return free, nil
+}
+
+// collectParts reads which locations are parts of reports: those that are needed, and the others.
+func (b *batch) collectParts(needed map[string]bool) func(pgx.Rows) error {
+	return func(found pgx.Rows) error {
+		var location string
+		var isNeeded bool
+		b.parts = map[string]bool{}
+		_, err := pgx.ForEachRow(found, []any{&location, &isNeeded}, func() error {
+			if isNeeded {
+				needed[location] = true
+			} else {
+				b.parts[location] = true
+			}
+			return nil
+		})
+		return err
+	}
 }
 
 func collectInto(set map[string]bool) func(pgx.Rows) error {
@@ -237,7 +266,18 @@ func (b *batch) remove(changes *pgx.Batch, rows []row) {
 		store.DeleteIn(changes, paths)
 	}
 	b.change(changes, deleteRowsSQL, inside)
-	b.target.queueDependents(changes, inside)
+	if b.target.deleted != "" && len(inside) > 0 {
+		changes.Queue(b.target.deleted, keysOf(inside))
+	}
+	var unlisted []string // also those of marked rows: nobody reads them any more
+	for _, location := range append(locationsOf(inside), locationsOf(b.marked)...) {
+		if b.parts[location] {
+			unlisted = append(unlisted, location)
+		}
+	}
+	if len(unlisted) > 0 {
+		changes.Queue(deletePartsAtSQL, unlisted)
+	}
 }
 
 // within tells whether all objects of a row lie in the database.

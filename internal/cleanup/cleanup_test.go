@@ -72,11 +72,16 @@ func TestPartsThatAReportNeedsStay(t *testing.T) {
 		kept := map[string]string{"of a running report": s.part(s.report("running"), 1, name), "of one that waits": s.part(s.report("queued"), 1, name)}
 		_, published := s.artifact(name, -1)
 		kept["of a published artifact"] = published[0]
+		held := s.part(s.report("failed"), 1, name)
+		kept["of a failed report, on hold"] = held
 		left := map[string]string{"of a failed report": s.part(s.report("failed"), 1, name), "of a cancelled one": s.part(s.report("cancelled"), 1, name)}
 		for _, locations := range []map[string]string{kept, left} {
 			for _, location := range locations {
 				s.register(location, 31)
 			}
+		}
+		if err := s.hold("temp_files", s.texts(`select id::text from temp_files where location = $1`, held)); err != nil {
+			t.Fatal(err)
 		}
 		if run := s.clean("temp-files"); run.Rows != 2 || run.Errors != 0 {
 			t.Errorf("%s: the run says %+v", name, run)

@@ -106,7 +106,12 @@ func (r *run) deleteEmptied(ctx context.Context, tx pgx.Tx, t target, rows []row
 	if !r.dry && len(rows) > 0 {
 		changes := &pgx.Batch{}
 		changes.Queue(t.sql(finishRowsSQL), keysOf(rows)).Query(collectInto(deleted))
-		t.queueDependents(changes, rows)
+		if t.deleted != "" {
+			changes.Queue(t.deleted, keysOf(rows))
+		}
+		if t.parts { // which a run that died had yet to take off the report's list
+			changes.Queue(deletePartsAtSQL, locationsOf(rows))
+		}
 		if err := tx.SendBatch(ctx, changes).Close(); err != nil {
 			return fmt.Errorf("delete marked rows of %s: %w", t.table, err)
 		}

@@ -126,7 +126,15 @@ func (r *run) named(ctx context.Context, locations []string) (map[string]bool, e
 	named := map[string]bool{}
 	queries := &pgx.Batch{}
 	queries.Queue(listedSQL, locations).Query(collectInto(named))
-	queries.Queue(neededPartsSQL, locations).Query(collectInto(named))
+	queries.Queue(partsSQL, locations).Query(func(found pgx.Rows) error {
+		var location string
+		var needed bool
+		_, err := pgx.ForEachRow(found, []any{&location, &needed}, func() error {
+			named[location] = named[location] || needed
+			return nil
+		})
+		return err
+	})
 	if err := r.Pool.SendBatch(ctx, queries).Close(); err != nil {
 		return nil, fmt.Errorf("look for objects without a row: %w", err)
 	}

@@ -3,8 +3,6 @@ package cleanup
 import (
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // target is a table whose rows are deleted when they are old. Its fields are SQL about the row t and are
@@ -22,11 +20,9 @@ type target struct {
 	objects  bool
 	bytes    string // of the row's objects
 	location string // text[] of the objects
-	needed   string // answers which of the locations $1, a text[], something else needs
+	parts    bool   // an object may be part of a report, which may need it
 	marked   string // run when rows are marked or deleted; $1: their keys, a text[]
-
-	// Run in the transaction that deletes rows; $1: their keys, or their locations, a text[].
-	deletedKeys, deletedLocations string
+	deleted  string // run in the transaction that deletes rows; $1: their keys, a text[]
 }
 
 // targets is everything the program knows how to delete. A new one adds its line, and a policy.
@@ -45,14 +41,14 @@ func plain(table, key, age, where string) target {
 	return target{table: table, key: key, age: age, tie: key, tieType: "text", where: where, bytes: "0", location: "'{}'::text[]"}
 }
 
-// Whether a report needs the part at a location: one that has been published, or whose parts are being
-// written. Such a part is never old, whatever its age.
-const neededPartsSQL = `
-select /* cleanup.Run */ part.location
+// Whether the report needs its part at a location: because it has been published, or because its parts are
+// being written. Such a part is never old, whatever its age.
+const partsSQL = `
+select /* cleanup.Run */ part.location,
+       (select count(*) from artifacts a where a.report_id = part.report_id) > 0
+    or (select count(*) from reports r where r.id = part.report_id and r.status in ('queued', 'running')) > 0
   from artifact_parts part
- where part.location = any($1)
-   and ((select count(*) from artifacts a where a.report_id = part.report_id) > 0
-     or (select count(*) from reports r where r.id = part.report_id and r.status in ('queued', 'running')) > 0)`
+ where part.location = any($1)`
 
 var tempFiles = target{
 	table: "temp_files", key: "t.id::text", age: "t.created_at", tie: "t.id", tieType: "bigint",
@@ -62,9 +58,7 @@ var tempFiles = target{
 	// What is not known yet is known to the database at least of what lies in it.
 	bytes:    "case when t.bytes > 0 then t.bytes else coalesce((select o.bytes from stored_objects o where o.path = substring(t.location from '^postgres:(.*)$')), 0) end",
 	location: "array[t.location]",
-	needed:   neededPartsSQL,
-
-	deletedLocations: deletePartsAtSQL,
+	parts:    true,
 }
 
 var artifacts = target{
@@ -75,8 +69,7 @@ var artifacts = target{
 	bytes:    "t.bytes",
 	location: "array(select part.location from artifact_parts part where part.report_id = t.report_id order by part.part_no)",
 	marked:   expireReportsSQL,
-
-	deletedKeys: deletePartsOfSQL,
+	deleted:  deletePartsOfSQL,
 }
 
 // The parts of a report that failed are listed as long as their objects are there.
@@ -98,19 +91,6 @@ update /* cleanup.Run */ reports
 func (t target) sql(statement string) string {
 	return strings.NewReplacer("{table}", t.table, "{key}", t.key, "{age}", t.age, "{tie}", t.tie, "{tieType}", t.tieType,
 		"{where}", t.where, "{bytes}", t.bytes, "{location}", t.location).Replace(statement)
-}
-
-// queueDependents queues what deletes what other tables hold of deleted rows.
-func (t target) queueDependents(changes *pgx.Batch, rows []row) {
-	if len(rows) == 0 {
-		return
-	}
-	if t.deletedKeys != "" {
-		changes.Queue(t.deletedKeys, keysOf(rows))
-	}
-	if t.deletedLocations != "" {
-		changes.Queue(t.deletedLocations, locationsOf(rows))
-	}
 }
 
 // first is a tie below every other.
