@@ -2,39 +2,11 @@ package cleanup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-
-	"backoffice/internal/store"
 )
-
-// row is a row of a target.
-type row struct {
-	place     pgtype.TID // its ctid, which cannot change while it is locked
-	key       string
-	age       pgtype.Timestamptz // which knows infinity
-	bytes     int64
-	locations []string
-}
-
-// String names the row for people.
-func (r row) String() string {
-	if len(r.locations) == 1 && r.locations[0] == r.key {
-		return r.key
-	}
-	return strings.Join(append([]string{r.key}, r.locations...), " ")
-}
-
-func scanRow(found pgx.CollectableRow) (row row, err error) {
-	err = found.Scan(&row.place, &row.key, &row.age, &row.bytes, &row.locations)
-	return row, err
-}
 
 // mostBytes bounds what one transaction deletes of objects in the database, beyond the first of a batch.
 const mostBytes = 256 << 20
@@ -56,27 +28,6 @@ select /* cleanup.Run */ t.ctid, {key}, {age}, {bytes}, {location}
 	lockedSQL = `
    for update of t skip locked`
 )
-
-// In statements of their own, later than the locks: see the package. Mostly there is no hold at all, which is
-// found out without asking for each key.
-const (
-	anyHeldSQL = `
-select /* cleanup.Run */ (select count(*) from (select from holds where target = $1 limit 1) some_hold) > 0`
-	heldSQL = `
-select /* cleanup.Run */ key
-  from holds
- where target = $1
-   and key = any($2)`
-)
-
-const markRowsSQL = `
-update /* cleanup.Run */ {table} t
-   set deleting_at = now()
- where t.ctid = any($1::tid[])`
-
-const deleteRowsSQL = `
-delete /* cleanup.Run */ from {table} t
- where t.ctid = any($1::tid[])`
 
 // deleteRows deletes what is older than the cutoff, batch by batch. done says that none is left.
 func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
@@ -136,6 +87,7 @@ type batch struct {
 
 // work locks rows, leaves out what is held, needed or out of reach, and deletes or marks the others.
 func (b *batch) work(ctx context.Context, tx pgx.Tx) error {
+	b.gone, b.marked = gone{}, nil // should the transaction run again
 	rows, err := b.next(ctx, tx)
 	if err != nil || len(rows) == 0 {
 		return err
@@ -186,156 +138,4 @@ func (b *batch) next(ctx context.Context, tx pgx.Tx) (rows []row, err error) {
 		}
 	}
 	return rows, nil
-}
-
-// free leaves out the rows that are held, which it counts, and those that something else needs.
-func (b *batch) free(ctx context.Context, tx pgx.Tx, rows []row) (free []row, err error) {
-	held, needed := map[string]bool{}, map[string]bool{}
-	queries := &pgx.Batch{}
-	if b.holds {
-		queries.Queue(heldSQL, b.target.table, keysOf(rows)).Query(collectInto(held))
-	}
-	if b.target.parts {
-		queries.Queue(partsSQL, locationsOf(rows)).Query(b.collectParts(needed))
-	}
-	if queries.Len() == 0 {
-		return rows, nil
-	}
-	if err := tx.SendBatch(ctx, queries).Close(); err != nil {
-		return nil, fmt.Errorf("look for holds on rows of %s: %w", b.target.table, err)
-	}
-	b.gone.held = int64(len(held))
-	if len(held)+len(needed) == 0 {
-		return rows, nil
-	}
-	for _, row := range rows {
-		if !held[row.key] && (len(row.locations) == 0 || !needed[row.locations[0]]) {
-			free = append(free, row)
-		}
-	}
-	return free, nil
-}
-
-// collectParts reads which locations are parts of reports: those that are needed, and the others.
-func (b *batch) collectParts(needed map[string]bool) func(pgx.Rows) error {
-	return func(found pgx.Rows) error {
-		var location string
-		var isNeeded bool
-		b.parts = map[string]bool{}
-		_, err := pgx.ForEachRow(found, []any{&location, &isNeeded}, func() error {
-			if isNeeded {
-				needed[location] = true
-			} else {
-				b.parts[location] = true
-			}
-			return nil
-		})
-		return err
-	}
-}
-
-func collectInto(set map[string]bool) func(pgx.Rows) error {
-	return func(found pgx.Rows) error {
-		var text string
-		_, err := pgx.ForEachRow(found, []any{&text}, func() error { set[text] = true; return nil })
-		return err
-	}
-}
-
-// remove queues what deletes rows whose objects, if any, lie in the database, and what marks those with
-// objects elsewhere. A row with an object that this process cannot reach stays as it is.
-func (b *batch) remove(changes *pgx.Batch, rows []row) {
-	var inside []row
-	for _, row := range rows {
-		within, err := b.within(row)
-		switch {
-		case err != nil:
-			b.gone.fail(row, err)
-		case within:
-			inside = append(inside, row)
-			b.gone.add(b.target.table, row)
-		default:
-			b.marked = append(b.marked, row)
-		}
-	}
-	if b.target.marked != "" && len(inside)+len(b.marked) > 0 {
-		changes.Queue(b.target.marked, append(keysOf(inside), keysOf(b.marked)...))
-	}
-	b.change(changes, markRowsSQL, b.marked)
-	if paths := pathsOf(inside); len(paths) > 0 {
-		store.DeleteIn(changes, paths)
-	}
-	b.change(changes, deleteRowsSQL, inside)
-	if b.target.deleted != "" && len(inside) > 0 {
-		changes.Queue(b.target.deleted, keysOf(inside))
-	}
-	var unlisted []string // also those of marked rows: nobody reads them any more
-	for _, location := range append(locationsOf(inside), locationsOf(b.marked)...) {
-		if b.parts[location] {
-			unlisted = append(unlisted, location)
-		}
-	}
-	if len(unlisted) > 0 {
-		changes.Queue(deletePartsAtSQL, unlisted)
-	}
-}
-
-// within tells whether all objects of a row lie in the database.
-func (b *batch) within(row row) (bool, error) {
-	within := true
-	for _, location := range row.locations {
-		name, err := b.Stores.Check(location)
-		if err != nil {
-			return false, err
-		}
-		within = within && name == store.Postgres
-	}
-	return within, nil
-}
-
-var errMoved = errors.New("a locked row is no longer where it was")
-
-// change queues a statement on locked rows.
-func (b *batch) change(changes *pgx.Batch, statement string, rows []row) {
-	if len(rows) == 0 {
-		return
-	}
-	places := make([]pgtype.TID, len(rows))
-	for i, row := range rows {
-		places[i] = row.place
-	}
-	changes.Queue(b.target.sql(statement), places).Exec(func(changed pgconn.CommandTag) error {
-		if changed.RowsAffected() != int64(len(rows)) {
-			return errMoved
-		}
-		return nil
-	})
-}
-
-func keysOf(rows []row) []string {
-	keys := make([]string, len(rows))
-	for i, row := range rows {
-		keys[i] = row.key
-	}
-	return keys
-}
-
-func locationsOf(rows []row) []string {
-	locations := make([]string, 0, len(rows))
-	for _, row := range rows {
-		locations = append(locations, row.locations...)
-	}
-	return locations
-}
-
-// pathsOf answers the paths of checked locations.
-func pathsOf(rows []row) []string {
-	paths := make([]string, 0, len(rows))
-	for _, row := range rows {
-		for _, location := range row.locations {
-			_, path, _ := strings.Cut(location, ":")
-			paths = append(paths, path)
-		}
-	}
-	return paths
 }

@@ -24,12 +24,14 @@ type shop struct {
 	pool   *pgxpool.Pool
 	stores *store.Stores
 	root   string // of the store of files
-	logged strings.Builder
+	log    *slog.Logger
+	logged strings.Builder // only by log, which writes line by line
 }
 
 func newShop(t testing.TB) *shop {
 	t.Helper()
 	s := &shop{t: t, pool: pgtest.Pool(t), root: filepath.Join(t.TempDir(), "store")}
+	s.log = slog.New(slog.NewTextHandler(&s.logged, nil))
 	s.stores = s.open("file://" + s.root)
 	return s
 }
@@ -47,7 +49,7 @@ func (s *shop) open(url string) *store.Stores {
 // cleaner is one outside of a job.
 func (s *shop) cleaner() *cleanup.Cleaner {
 	return &cleanup.Cleaner{
-		Pool: s.pool, Stores: s.stores, Log: slog.New(slog.NewTextHandler(&s.logged, nil)),
+		Pool: s.pool, Stores: s.stores, Log: s.log,
 		Fence: func(ctx context.Context, work func(pgx.Tx) error) error { return pgx.BeginFunc(ctx, s.pool, work) },
 	}
 }

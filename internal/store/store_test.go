@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -138,79 +135,6 @@ func TestReaderAnswersInAnyPieces(t *testing.T) {
 	})
 }
 
-func TestAnObjectIsNeverReplaced(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, s *store.Stores) {
-		location := put(t, s, "reports/1/a", []byte("first"))
-		if _, _, err := s.Put(t.Context(), "reports/1/a", strings.NewReader("second")); !errors.Is(err, store.ErrExists) {
-			t.Errorf("the second Put answers %v, want ErrExists", err)
-		}
-		if got := read(t, s, location, 0); string(got) != "first" {
-			t.Errorf("the object is %q now", got)
-		}
-	})
-}
-
-func TestOfManyThatPutOnePathOneWins(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, s *store.Stores) {
-		const writers = 8
-		var won atomic.Int64
-		var together sync.WaitGroup
-		for n := range writers {
-			together.Go(func() {
-				_, _, err := s.Put(t.Context(), "contested", bytes.NewReader(bytes.Repeat([]byte{byte('a' + n)}, chunk+1)))
-				switch {
-				case err == nil:
-					won.Add(1)
-				case !errors.Is(err, store.ErrExists):
-					t.Error(err)
-				}
-			})
-		}
-		together.Wait()
-		got := read(t, s, s.Location("contested"), 0)
-		if won.Load() != 1 || len(got) != chunk+1 || !bytes.Equal(got, bytes.Repeat(got[:1], chunk+1)) {
-			t.Errorf("%d writers won, and the object has %d bytes of several", won.Load(), len(got))
-		}
-	})
-}
-
-func TestAPutThatDoesNotEndLeavesNothing(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("broken pipe")
-	eachStore(t, func(t *testing.T, s *store.Stores) {
-		failing := io.MultiReader(bytes.NewReader(content(2*chunk)), iotest.ErrReader(broken))
-		if _, _, err := s.Put(t.Context(), "reports/1/failing", failing); !errors.Is(err, broken) {
-			t.Errorf("Put answers %v, want the reader's own error", err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancelling := io.MultiReader(bytes.NewReader(content(chunk)), readerFunc(func(p []byte) (int, error) {
-			cancel()
-			return copy(p, "more"), nil
-		}))
-		if _, _, err := s.Put(ctx, "reports/1/cancelled", cancelling); !errors.Is(err, context.Canceled) {
-			t.Errorf("Put answers %v, want that it was cancelled", err)
-		}
-		if left := paths(t, s); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
-		}
-		if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(time.Hour)); err != nil || removed > 0 {
-			t.Errorf("%d unfinished objects were left (%v)", removed, err)
-		}
-		for _, path := range []string{"reports/1/failing", "reports/1/cancelled"} {
-			if _, err := s.Open(t.Context(), s.Location(path), 0); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("Open of %s answers %v, want ErrNotFound", path, err)
-			}
-			put(t, s, path, []byte("again"))
-		}
-	})
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (read readerFunc) Read(p []byte) (int, error) { return read(p) }
-
 func TestAReaderEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *store.Stores) {
@@ -303,31 +227,6 @@ func TestListIsInOrderOfPathsAndHasPages(t *testing.T) {
 	})
 }
 
-func TestPutAndDeleteInOneFolderAtOnce(t *testing.T) {
-	t.Parallel()
-	eachStore(t, func(t *testing.T, s *store.Stores) {
-		var together sync.WaitGroup
-		for writer := range 4 {
-			together.Go(func() {
-				for n := range 50 {
-					location, _, err := s.Put(t.Context(), fmt.Sprintf("shared/folder/%d-%d", writer, n), strings.NewReader("x"))
-					if err == nil {
-						err = s.Delete(t.Context(), location)
-					}
-					if err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		together.Wait()
-		if left := paths(t, s); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
-		}
-	})
-}
-
 func TestAnObjectDeletedWhileItIsReadIsNeverCutShort(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s *store.Stores) {
@@ -389,127 +288,5 @@ func TestPostgresPutOfManyChunksHoldsNoTransactionWhileItIsRead(t *testing.T) {
 		 where datname = current_database() and pid <> pg_backend_pid() and (backend_xmin is not null or state like 'idle in%')`).Scan(&held)
 	if err != nil || held != 0 {
 		t.Errorf("%d sessions hold a snapshot or a transaction (%v)", held, err)
-	}
-}
-
-func TestNoLinkIsFollowed(t *testing.T) {
-	t.Parallel()
-	outside, root := t.TempDir(), t.TempDir()
-	s := openStores(t, "file://"+root)
-	put(t, s, "real/a", []byte("ours"))
-	secret := filepath.Join(outside, "secret")
-	links := map[string]string{"out": outside, "in": filepath.Join(root, "real"), "relative": "real", "real/link": secret, "real/inner": "a"}
-	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, target := range links {
-		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, path := range []string{"out/secret", "out/new", "in/a", "relative/a", "real/link", "real/inner"} {
-		if object, err := s.Open(t.Context(), "file:"+path, 0); err == nil {
-			object.Close()
-			t.Errorf("%s was opened", path)
-		}
-		if err := s.Delete(t.Context(), "file:"+path); err != nil {
-			t.Errorf("delete %s: %v", path, err)
-		}
-		if _, _, err := s.Put(t.Context(), path, strings.NewReader("x")); err == nil {
-			t.Errorf("%s was put", path)
-		}
-	}
-	if got := paths(t, s); !slices.Equal(got, []string{"real/a"}) {
-		t.Errorf("listed %v, want what is no link", got)
-	}
-	if text, err := os.ReadFile(secret); err != nil || string(text) != "secret" {
-		t.Errorf("the file outside holds %q (%v)", text, err)
-	}
-	for name := range links {
-		if _, err := os.Lstat(filepath.Join(root, name)); err != nil {
-			t.Errorf("link %s: %v", name, err)
-		}
-	}
-}
-
-func TestUnfinishedObjectsAreRemovedOnceTheyAreOld(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	s := openStores(t, "file://"+root)
-	put(t, s, "reports/1/a", []byte("whole"))
-	old := time.Now().Add(-2 * time.Hour)
-	for name, at := range map[string]time.Time{".unfinished-OLD": old, ".unfinished-YOUNG": time.Now(), ".other": old} {
-		path := filepath.Join(root, "reports/1", name)
-		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, at, at)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(-time.Hour)); err != nil || removed != 1 {
-		t.Errorf("removed %d (%v), want the old one", removed, err)
-	}
-	if _, err := os.Lstat(filepath.Join(root, "reports/1/.unfinished-OLD")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the old one: %v", err)
-	}
-	if got := paths(t, s); !slices.Equal(got, []string{"reports/1/a"}) {
-		t.Errorf("listed %v", got)
-	}
-}
-
-func TestOpenRefusesWhatIsNoStore(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	foreign, file, link := filepath.Join(dir, "foreign"), filepath.Join(dir, "file"), filepath.Join(dir, "link")
-	err := errors.Join(os.MkdirAll(filepath.Join(foreign, "photos"), 0o700), os.WriteFile(file, nil, 0o600), os.Symlink(foreign, link))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := pgtest.Pool(t)
-	for _, tc := range []struct{ rule, url, want string }{
-		{"no scheme", "/var/lib/backoffice", "names no store"},
-		{"nothing", "", "names no store"},
-		{"another scheme", "s3://bucket", "names no store"},
-		{"a relative path", "file:store", "names no store"},
-		{"a host", "file://store/reports", "names no store"},
-		{"more than postgres:", "postgres://localhost/backoffice", "names no store"},
-		{"a symbolic link", "file://" + link, "is a symbolic link"},
-		{"a file", "file://" + file, "no directory"},
-		{"a directory of somebody's files", "file://" + foreign, "holds other files (photos)"},
-		{"a place where none can be made", "file://" + file + "/store", "cannot be used"},
-	} {
-		t.Run(tc.rule, func(t *testing.T) {
-			t.Parallel()
-			_, err := store.Open(t.Context(), tc.url, pool)
-			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "--store ") {
-				t.Errorf("answers %v, want --store and %q", err, tc.want)
-			}
-		})
-	}
-}
-
-func TestOpenMakesADirectoryOfItsOwn(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "new dir", "store")
-	url := "file://" + strings.ReplaceAll(dir, " ", "%20")
-	pool := pgtest.Pool(t)
-	var together sync.WaitGroup
-	for n := range 8 {
-		together.Go(func() {
-			s, err := store.Open(t.Context(), url, pool)
-			if err == nil {
-				_, _, err = s.Put(t.Context(), fmt.Sprint("by/", n), strings.NewReader("x"))
-				err = errors.Join(err, s.Close())
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	together.Wait()
-	seen, err := os.Stat(dir)
-	if err != nil || seen.Mode().Perm() != 0o700 {
-		t.Errorf("the directory is %v (%v), want one for its owner only", seen, err)
-	}
-	if got := paths(t, openStores(t, url)); len(got) != 8 {
-		t.Errorf("%d objects, want 8: %v", len(got), got)
 	}
 }
