@@ -23,9 +23,9 @@ const (
 	reconcileBatch = 1000
 	// sweepBatch bounds how many orders one transaction of the sweep looks at.
 	sweepBatch = 5000
-	// sweepBatches bounds what one job does of a sweep: 50,000 orders, a fraction of a second every half
-	// minute. A shop of ten million is gone over in an hour and forty minutes.
-	sweepBatches = 10
+	// sweepBatches bounds what one job does of a sweep: 100,000 orders every half minute, which is 40 ms of
+	// work, or 600 where all of them wait for their jobs. Ten million orders are gone over in 50 minutes.
+	sweepBatches = 20
 	// mostFailed is from how many orders that cannot be enqueued on a job goes no further.
 	mostFailed = 100
 )
