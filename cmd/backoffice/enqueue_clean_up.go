@@ -147,7 +147,7 @@ func printCleanupRun(c *cli.Context, r cleanupRun) error {
 	if r.DryRun {
 		what = "would delete"
 	}
-	if err := printf(c, "\n%s %s %s of %s\n", r.Policy, what, plainRows(r.Rows), r.Target); err != nil {
+	if err := printf(c, "\n%s %s %s of %s\n", r.Policy, what, count(int(r.Rows), "row"), r.Target); err != nil {
 		return err
 	}
 	facts := newTable("", "")
@@ -176,5 +176,3 @@ func printCleanupRun(c *cli.Context, r cleanupRun) error {
 	}
 	return facts.printPlain(c.App.Writer)
 }
-
-func plainRows(n int64) string { return count(int(n), "row") }
