@@ -119,7 +119,7 @@ func (r *storeroom) furnish(files int) {
 		r.exec(`insert into temp_files (location, bytes, created_at) values ($1, 5, now() - make_interval(days => $2))`, put(n, fmt.Sprint("temp/", n)), days)
 	}
 	for n := range files / 10 {
-		r.exec(`insert into reports (job_id, type, version, format, params, status, finished_at) values ($1, 'stock', 1, 'csv', '{}', 'completed', now())`, n)
+		r.exec(`insert into reports (job_id, type, version, format, params, status, finished_at, rows, bytes) values ($1, 'stock', 1, 'csv', '{}', 'completed', now(), 2, 10)`, n)
 		r.exec(`insert into artifacts (report_id, content_type, file_name, rows, bytes, sha256, parts, took, expires_at)
 			values ($1, 'text/csv', 'a.csv', 2, 10, sha256(''), 2, '1s', now() - interval '1 day' + make_interval(days => 2 * ($1::bigint % 4 / 3)::int))`, n+1)
 		for part := range 2 {

@@ -16,8 +16,8 @@ func TestInspectListsItsViewsWithWhatTheyShow(t *testing.T) {
 	contains(t, s.text("inspect"), "VIEW", "failures   Why jobs fail", "schedules  The timetable")
 	var views []struct{ Name, About string }
 	s.json(&views, "inspect")
-	if len(views) != 7 {
-		t.Errorf("%d views, want 7: %+v", len(views), views)
+	if len(views) != 8 {
+		t.Errorf("%d views, want 8: %+v", len(views), views)
 	}
 	for _, view := range views {
 		if view.About == "" || strings.Contains(view.About, "\n") {

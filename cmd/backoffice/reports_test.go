@@ -96,7 +96,7 @@ func TestReportIsWaitedForAndWritten(t *testing.T) {
 	s := newShop(t)
 	s.fill(50)
 	s.text("worker", "--once")
-	t.Cleanup(s.startWorker())
+	defer s.startWorker()()
 	file := filepath.Join(t.TempDir(), "lines.csv")
 	printed := s.text(generate("--wait", "--out", file)...)
 	written, err := os.ReadFile(file)

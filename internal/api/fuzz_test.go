@@ -26,7 +26,7 @@ const (
 	shownFaults  = 10
 )
 
-// The settings of a fuzz run: how many requests (24000), and which (1).
+// The settings of a fuzz run: how many requests (32000), and which (1).
 const (
 	fuzzRequestsEnv = "BACKOFFICE_FUZZ_REQUESTS"
 	fuzzSeedEnv     = "BACKOFFICE_FUZZ_SEED"
@@ -80,7 +80,7 @@ func newFuzzRun(t *testing.T) *fuzzRun {
 	})
 	s.url = "http://" + address
 	run := &fuzzRun{shop: s, seen: map[string]map[int]int{}, replies: map[string]string{}, ended: map[string]bool{}}
-	run.requests = numberFromEnv(t, fuzzRequestsEnv, 24_000)
+	run.requests = numberFromEnv(t, fuzzRequestsEnv, 32_000)
 	run.fuzzer = fuzzer{spec: readSpec(t, s.get("/api/openapi.json").body), seed: numberFromEnv(t, fuzzSeedEnv, 1), most: int64(run.requests/4 + 1)}
 	return run
 }
