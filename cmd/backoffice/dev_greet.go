@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // greet says where things are and what to type next.
 func (d *dev) greet(placed int) error {
-	me := invokedAs()
+	me := d.callable()
 	where := d.server.URL(postgres.Database)
 	extra := ""
 	if d.c.Int("pg-port") > 0 {
@@ -43,6 +44,26 @@ In another terminal:
 Ctrl-C stops it all.
 
 `, time.Since(d.begun).Seconds(), where, extra, d.dir, samples, me, where, d.site(), d.elsewhere())
+}
+
+// callable is what other terminals type to reach this dev: a data directory that is not the usual one is named.
+func (d *dev) callable() string {
+	if d.c.Path("data-dir") == "" {
+		return invokedAs()
+	}
+	dir := d.dir
+	if whole, err := filepath.Abs(dir); err == nil { // the other terminal may stand elsewhere
+		dir = whole
+	}
+	return invokedAs() + " --data-dir " + shellWord(dir)
+}
+
+// shellWord writes a word so that a shell reads it as it is.
+func shellWord(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // invokedAs is what to type for the program that runs: go run leaves it in a directory of its own that is gone afterwards.

@@ -82,7 +82,9 @@ func (d devProcess) fetch(t *testing.T, path string) string {
 
 func TestDevServesTheAPIAndTheStatusPage(t *testing.T) {
 	t.Parallel()
-	dev := startDev(t, devDir(t), "200 orders:", "--addr", "127.0.0.1:0")
+	dir := devDir(t)
+	dev := startDev(t, dir, "200 orders:", "--addr", "127.0.0.1:0")
+	contains(t, dev.said, " --data-dir "+dir+" orders list ") // another terminal finds it so
 	contains(t, dev.fetch(t, "/"), "<title>", "Worker processes", "alive", "200")
 	dev.fetch(t, "/readyz")
 	status, placed, err := dev.send(http.MethodPost, "/api/orders", `{"number":"W-1","lines":[{"sku":"TEAPOT","quantity":1,"unit_price":"24.50"}]}`)
