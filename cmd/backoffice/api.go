@@ -65,7 +65,7 @@ asks for one with scope read, as the password of any user.
 			&cli.DurationFlag{Name: "stop-timeout", EnvVars: []string{"BACKOFFICE_STOP_TIMEOUT"}, Value: api.DefaultLimits.Stop,
 				Usage: "how long open requests may finish after a stop is asked"},
 			&cli.StringFlag{Name: "profile", EnvVars: []string{"BACKOFFICE_PROFILE"},
-				Usage: "write cpu.pprof and allocs.pprof of the whole run into this `FOLDER`, which must exist"},
+				Usage: "write cpu-PID.pprof and allocs-PID.pprof of the whole run into this `FOLDER`, which must exist"},
 		),
 		Action: runAPI,
 	}

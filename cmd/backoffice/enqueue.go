@@ -65,7 +65,7 @@ func enqueueProcessOrderCommand() *cli.Command {
 		Usage:       "process one order",
 		Description: "  backoffice enqueue process-order --number 536365 --wait",
 		Flags: append(enqueueFlags(),
-			&cli.Int64Flag{Name: "order", EnvVars: []string{"BACKOFFICE_ORDER"}, Usage: "`ID` of the order"},
+			&cli.Int64Flag{Name: "order", EnvVars: []string{"BACKOFFICE_ORDER"}, DefaultText: "that of --number", Usage: "`ID` of the order"},
 			&cli.StringFlag{Name: "number", EnvVars: []string{"BACKOFFICE_ORDER_NUMBER"}, Usage: "`NUMBER` of the order"},
 		),
 		Action: func(c *cli.Context) error {

@@ -87,7 +87,7 @@ func retentionSetCommand() *cli.Command {
   backoffice enqueue clean-up --policy temp-files --dry-run --wait`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "age", EnvVars: []string{"BACKOFFICE_RETENTION_AGE"}, Usage: "`AGE` from which rows go, such as 14d or 36h"},
-			&cli.IntFlag{Name: "batch-size", EnvVars: []string{"BACKOFFICE_RETENTION_BATCH_SIZE"}, Usage: "`ROWS` of one transaction, from 1 to 100000"},
+			&cli.IntFlag{Name: "batch-size", EnvVars: []string{"BACKOFFICE_RETENTION_BATCH_SIZE"}, DefaultText: "it stays", Usage: "`ROWS` of one transaction, from 1 to 100000"},
 			&cli.StringFlag{Name: "max-share", EnvVars: []string{"BACKOFFICE_RETENTION_MAX_SHARE"}, Usage: "`SHARE` of the rows that one run may delete, above 0 and at most 1 (all); a run that would delete more is refused"},
 			&cli.BoolFlag{Name: "enabled", EnvVars: []string{"BACKOFFICE_RETENTION_ENABLED"}, DisableDefaultText: true, Usage: "whether the hourly cleanup goes by it; --enabled=false stops it"},
 		},

@@ -167,6 +167,11 @@ func TestEveryFlagHasAnEnvironmentNameAndEveryCommandAHelpPage(t *testing.T) {
 				t.Errorf("%s --help: exit code %d, stderr %q", name, help.code, help.stderr)
 			}
 			contains(t, help.stdout, "backoffice "+name+" - "+command.Usage, "USAGE:", "FLAGS:")
+			for line := range strings.Lines(help.stdout) {
+				if strings.Contains(line, "(default: 0)") || strings.Count(line, "(default:") > 1 {
+					t.Errorf("%s --help tells a default that is none, or two: %s", name, line)
+				}
+			}
 			walk(path, command.Subcommands)
 		}
 	}
