@@ -24,6 +24,8 @@ func TestWhatOperatorsTypeIsWrittenDown(t *testing.T) {
 	s.text("jobs", "retry", fmt.Sprint(discarded.JobID))
 	s.text("jobs", "cancel", fmt.Sprint(other[0].ID))
 	s.text("orders", "cancel", "--number", "7002", "--reason", "customer called")
+	s.text(generate()...)
+	s.text("reports", "cancel", "1")
 	s.text("queues", "pause", "orders", "--reason", "stocktaking")
 	s.text("queues", "resume", "orders")
 	s.text("api-keys", "create", "shop", "--scope", "read")
@@ -45,7 +47,7 @@ func TestWhatOperatorsTypeIsWrittenDown(t *testing.T) {
 	}
 	want := []string{
 		fmt.Sprintf("retry_job job %d", discarded.JobID), fmt.Sprintf("cancel_job job %d", other[0].ID),
-		fmt.Sprintf("cancel_order order %d customer called", open.ID),
+		fmt.Sprintf("cancel_order order %d customer called", open.ID), "cancel_report report 1",
 		"pause_queue queue orders stocktaking", "resume_queue queue orders", "create_api_key key shop read", "revoke_api_key key shop",
 	}
 	if !slices.Equal(got, want) {

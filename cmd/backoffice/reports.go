@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"backoffice/internal/api"
-	"backoffice/internal/postgres"
+	"backoffice/internal/audit"
 	"backoffice/internal/queue"
 	"backoffice/internal/report"
 )
@@ -163,7 +163,7 @@ func reportsCancelCommand() *cli.Command {
 					return err
 				}
 				var cancelled report.Report
-				err = postgres.InTx(c.Context, pool, func(tx pgx.Tx) (err error) {
+				err = operate(c, pool, &audit.Action{Action: "cancel_report", Target: fmt.Sprintf("report %d", id)}, func(tx pgx.Tx) (err error) {
 					cancelled, err = report.Cancel(c.Context, tx, client, id, time.Now())
 					return err
 				})
