@@ -92,7 +92,7 @@ func orderLinesSettings(params Params) map[string]string {
 		"backoffice.since": "-infinity", "backoffice.until": "infinity",
 	}
 	since, until := p.Bounds()
-	if since != nil {
+	if since != nil && since.Year() > 0 { // what was before has no year that Postgres reads as RFC 3339 writes it, and no order
 		settings["backoffice.since"] = since.UTC().Format(time.RFC3339)
 	}
 	if until != nil {

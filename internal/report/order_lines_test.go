@@ -97,6 +97,7 @@ func TestOrderLinesHoldEveryLineOnceInOrder(t *testing.T) {
 		{"from a day on", map[string]string{"from": "2026-01-05"}, `o.placed_at >= '2026-01-05'`},
 		{"of a country", map[string]string{"country": "EIRE"}, `o.country = 'EIRE'`},
 		{"of a currency", map[string]string{"currency": "EUR"}, `o.currency = 'EUR'`},
+		{"from the first day that can be named", map[string]string{"from": "0001-01-01", "timezone": "Asia/Tokyo"}, `true`}, // begins in a year that Postgres calls 1 BC
 		{"none at all", map[string]string{"country": "'; drop table orders; --"}, `false`},
 	} {
 		for _, format := range []string{"csv", "jsonl"} {
