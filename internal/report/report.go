@@ -54,8 +54,8 @@ type Driver string
 // The drivers.
 const (
 	DriverTransitions Driver = "order_transitions"
-	DriverMovements   Driver = "stock_movements"
-	DriverJobs        Driver = "river_job" // its rows change: such a report is never answered with an earlier one
+	DriverMovements   Driver = "stock_movements" // orders begin to wait without one: never answered with an earlier report
+	DriverJobs        Driver = "river_job"       // its rows change: nor is such a report
 )
 
 // Source is what a type's Build reads from.

@@ -74,8 +74,8 @@ func refuseFuture(params Params, now time.Time) error {
 	return nil
 }
 
-// An artifact that is about to expire is no answer any more. The watermark of a driver whose rows change is null
-// here, which equals nothing.
+// An artifact that is about to expire is no answer any more. A driver that does not tell of every change has no
+// case here, and its null equals nothing.
 const answeredSQL = `
 select /* report.Request */ r.id
   from reports r
@@ -91,7 +91,6 @@ select /* report.Request */ r.id
    and a.expires_at > now() + interval '1 hour'
    and r.watermark = case $5
                        when 'order_transitions' then (select coalesce(max(id), 0) from order_transitions)
-                       when 'stock_movements' then (select coalesce(max(id), 0) from stock_movements)
                      end
  order by r.id desc
  limit 1`

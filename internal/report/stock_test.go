@@ -1,13 +1,17 @@
 package report_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"backoffice/internal/order"
+	"backoffice/internal/report"
+	"backoffice/jobs"
 )
 
 func day(n, hour int) time.Time { return time.Date(2026, time.March, n, hour, 0, 0, 0, time.UTC) }
@@ -111,4 +115,22 @@ func TestStockGoesOnFromChunkToChunk(t *testing.T) {
 	        select case when n % 3 = 0 then 'B' else 'A' end, 3, 'receipt', timestamptz '2026-03-03 00:00Z' from generate_series(1, 60000) as n`)
 	wantLines(t, "products", build(t, m.pool, "stock", `{"from": "2026-03-02", "to": "2026-03-05"}`, everything).section("product").columns("sku", "at_start", "received", "at_end"),
 		[]string{"A 0 120000 120000", "B 0 60000 60000"})
+}
+
+func TestStockIsMadeAnewBecauseOrdersWaitWithoutAMovement(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.exec(`insert into products (sku, on_hand) values ('A', 0)`)
+	o.work("test")
+	asked := jobs.GenerateReportArgs{Type: "stock", Format: "csv", Params: json.RawMessage(`{"from": "2026-03-02", "to": "2026-03-04"}`)}
+	_, first := o.make(asked)
+	o.exec(`insert into order_waits (sku, order_id, needed, since) values ('A', 41, 7, now())`)
+	again := o.request(asked)
+	if again.Existing {
+		t.Fatalf("the answer is report %d, as before", first.ID)
+	}
+	o.await(again.Report.ID, report.StatusCompleted)
+	if content := string(o.read(again.Report.ID)); !strings.Contains(content, "A,,0,1,7,") {
+		t.Errorf("the order that waits is not in it:\n%s", content)
+	}
 }
