@@ -13,9 +13,9 @@ import (
 
 // The job is locked before the report, as by the work; see the package's comment.
 const lockJobSQL = `
-select /* report.Cancel */ job.id is not null
+select /* report.Cancel */ job.state is not null, coalesce(job.state = 'running', false)
   from (select job_id from reports where id = $1) asked
-  left join lateral (select id
+  left join lateral (select state
                        from river_job
                       where id = asked.job_id
                         for update) job on true`
@@ -33,8 +33,8 @@ returning job_id`
 // a second, and nothing of it can ever be read. ErrNotFound: no such report; ErrTooLate: it is finished. After
 // an error roll tx back.
 func Cancel(ctx context.Context, tx pgx.Tx, canceller jobs.Canceller, id int64, now time.Time) (Report, error) {
-	var hasJob bool
-	err := tx.QueryRow(ctx, lockJobSQL, id).Scan(&hasJob)
+	var hasJob, runs bool
+	err := tx.QueryRow(ctx, lockJobSQL, id).Scan(&hasJob, &runs)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Report{}, say(ErrNotFound, "report %d does not exist", id)
 	}
@@ -46,6 +46,9 @@ func Cancel(ctx context.Context, tx pgx.Tx, canceller jobs.Canceller, id int64, 
 	if errors.Is(err, pgx.ErrNoRows) {
 		return tooLate(ctx, tx, id)
 	}
+	if err == nil && !runs {
+		err = dropParts(ctx, tx, id)
+	}
 	if err == nil && hasJob {
 		_, err = canceller.JobCancelTx(ctx, tx, jobID)
 	}
@@ -53,6 +56,20 @@ func Cancel(ctx context.Context, tx pgx.Tx, canceller jobs.Canceller, id int64, 
 		return Report{}, fmt.Errorf("cancel report %d: %w", id, err)
 	}
 	return Get(ctx, tx, id)
+}
+
+// dropParts forgets the parts of a report that nobody works on, and leaves their objects to the next cleanup. An
+// attempt that runs does better: it removes them at once.
+func dropParts(ctx context.Context, tx pgx.Tx, id int64) error {
+	rows, err := tx.Query(ctx, forgetPartsSQL, id)
+	if err != nil {
+		return err
+	}
+	locations, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err == nil && len(locations) > 0 {
+		_, err = markLeftovers(ctx, tx, locations)
+	}
+	return err
 }
 
 // tooLate says what became of a report that cannot be cancelled.

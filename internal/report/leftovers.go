@@ -32,6 +32,23 @@ delete /* report.leftovers */ from temp_files
    and deleting_at is not null`
 )
 
+// markLeftovers marks objects for deletion, by whoever comes first: the caller or cleanup. It answers those that
+// nothing holds and no report needs.
+func markLeftovers(ctx context.Context, tx pgx.Tx, locations []string) ([]string, error) {
+	rows, err := tx.Query(ctx, lockLeftoversSQL, locations)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = tx.Query(ctx, markLeftoversSQL, ids); err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // removeLeftovers deletes the objects of parts that belong to nothing any more, so that they need not lie there
 // until cleanup comes by. What it does not manage is cleanup's.
 func (r *run) removeLeftovers(ctx context.Context) {
@@ -39,19 +56,8 @@ func (r *run) removeLeftovers(ctx context.Context) {
 		return
 	}
 	var marked []string
-	err := postgres.InTx(ctx, r.Pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockLeftoversSQL, r.leftovers)
-		if err != nil {
-			return err
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return err
-		}
-		if rows, err = tx.Query(ctx, markLeftoversSQL, ids); err != nil {
-			return err
-		}
-		marked, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	err := postgres.InTx(ctx, r.Pool, func(tx pgx.Tx) (err error) {
+		marked, err = markLeftovers(ctx, tx, r.leftovers)
 		return err
 	})
 	var deleted []string

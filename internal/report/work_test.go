@@ -162,6 +162,24 @@ func TestCancelEndsAReportAndItsJob(t *testing.T) {
 	})
 }
 
+// A report that waits for its next attempt has parts and nobody at work on them.
+func TestACancelledReportThatWaitsForAnAttemptKeepsNoParts(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`update river_job set state = 'retryable', attempt = 1 where id = $1`, made.JobID)
+	o.exec(`insert into temp_files (location) values ('file:reports/1/1-x')`)
+	o.exec(`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id)
+	        values ($1, 1, 'file:reports/1/1-x', 1, 1, sha256('x'), '', 1)`, made.ID)
+	_, err := o.cancel(made.ID)
+	must(t, err)
+	o.await(made.ID, report.StatusCancelled)
+	if n := o.number(`select count(*) from temp_files where deleting_at is null`); n != 0 {
+		t.Error("its object is not left to the next cleanup")
+	}
+	o.wantSound()
+}
+
 // Where the signal of a cancellation is not heard, such as behind a pooler, the report's row is seen.
 func TestACancelledReportStopsWithoutASignal(t *testing.T) {
 	t.Parallel()
