@@ -140,8 +140,10 @@ processes died is forgotten.
 
 func retryJob(c *cli.Context, pool *pgxpool.Pool, client *queue.Client, id int64) (*rivertype.JobRow, error) {
 	err := operate(c, pool, &audit.Action{Action: "retry_job", Target: fmt.Sprintf("job %d", id)}, func(tx pgx.Tx) error {
-		_, err := queue.RetryJob(c.Context, tx, client, id)
-		return err
+		if _, err := queue.RetryJob(c.Context, tx, client, id); err != nil {
+			return err
+		}
+		return report.Retried(c.Context, tx, id)
 	})
 	if err != nil {
 		return nil, err

@@ -219,6 +219,20 @@ func TestWaitTellsThatAReportFailedOrWasCancelled(t *testing.T) {
 	}
 }
 
+func TestAFailedReportWhoseJobIsRetriedWaitsAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.text(generate()...)
+	s.exec(`update reports set status = 'failed', error = 'no space left on device', finished_at = now()`)
+	s.exec(`update river_job set state = 'discarded', finalized_at = now()`)
+	s.text("jobs", "retry", s.word(`select job_id::text from reports`))
+	contains(t, s.text(generate()...), "report 1 is the same and is queued")
+	s.text("jobs", "cancel", s.word(`select job_id::text from reports`))
+	if got := s.word(`select status || ' ' || (select string_agg(state::text, ',') from river_job) from reports`); got != "cancelled cancelled" {
+		t.Errorf("report and job are %s", got)
+	}
+}
+
 func (s shop) word(sql string) (word string) {
 	s.t.Helper()
 	if err := s.pool.QueryRow(s.t.Context(), sql).Scan(&word); err != nil {

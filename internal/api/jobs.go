@@ -34,7 +34,7 @@ func (a *API) jobRoutes() {
 		errors:  []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Run a job again now",
 		about:   "A finished one, too, with one more attempt where they were used up. 409: it is running, or another unfinished job does the same.",
-	}, a.changeJob("retry_job", queue.RetryJob))
+	}, a.changeJob("retry_job", retryJob))
 	register(a, route{
 		id: "cancelJob", method: http.MethodPost, path: jobsPath + "/{id}/cancel", tag: tagJobs, scope: ScopeOperate, status: http.StatusOK,
 		errors:  []int{http.StatusNotFound, http.StatusConflict},
@@ -123,6 +123,15 @@ func (a *API) changeJob(action string, change func(context.Context, pgx.Tx, *que
 		}
 		return &struct{ Body JobStory }{storyOf(job)}, nil
 	}
+}
+
+// retryJob queues the report that a failed job makes with it.
+func retryJob(ctx context.Context, tx pgx.Tx, client *queue.Client, id int64) (queue.Job, error) {
+	job, err := queue.RetryJob(ctx, tx, client, id)
+	if err == nil {
+		err = report.Retried(ctx, tx, id)
+	}
+	return job, err
 }
 
 // cancelJob refuses what would leave an order without a job, which nobody would ever finish. The report that
