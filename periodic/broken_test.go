@@ -66,3 +66,23 @@ func TestBrokenScheduleSaysWhyAndIsTriedAgain(t *testing.T) {
 		})
 	}
 }
+
+// An operator's trigger may refuse jobs for reasons of its own, by any code.
+func TestJobThatATriggerRefusesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Pool(t)
+	sync1(t, pool, pgtest.Noon, periodic.Entry{Name: "first", Args: tickArgs{}, Spec: "every 10s", CatchUp: periodic.CatchUpLatest},
+		periodic.Entry{Name: "sound", Args: dayArgs{}, Spec: "every 30s", CatchUp: periodic.CatchUpLatest})
+	exec(t, pool, `
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no ticks today'; end $$;
+create trigger refuse before insert on river_job for each row when (new.kind = 'tick') execute function refuse()`)
+	if _, err := newDispatcher(t, pool, pgtest.Noon.Add(30*time.Second)).Dispatch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := numbers(t, pool, `select count(*) from schedule_runs where schedule = 'sound' and outcome = 'enqueued'`); n != 1 {
+		t.Errorf("%d ticks of the sound schedule, want 1", n)
+	}
+	if n := numbers(t, pool, `select count(*) from schedules where name = 'first' and last_error like '%no ticks today%'`); n != 1 {
+		t.Error("the refused schedule does not say why")
+	}
+}

@@ -141,13 +141,26 @@ const probeSQL = `select /* periodic.claim */ 1`
 func insertError(ctx context.Context, tx pgx.Tx, schedule string, err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		if refusedByData(err) {
+		if !aboutServer(refused) {
 			return &brokenError{schedule, err}
 		}
 	} else if _, gone := tx.Exec(ctx, probeSQL); gone == nil {
 		return &brokenError{schedule, err}
 	}
 	return fmt.Errorf("schedule %q: %w", schedule, err)
+}
+
+// aboutServer tells a refusal that is about the server, the connection or others from one of the job itself:
+// by its data, by a constraint, or by a trigger somebody has put on the jobs.
+func aboutServer(refused *pgconn.PgError) bool {
+	if len(refused.Code) < 2 {
+		return true
+	}
+	switch refused.Code[:2] {
+	case "08", "25", "40", "53", "55", "57", "58", "XX": // connection, transaction, resources, locks, shutdown, system
+		return true
+	}
+	return false
 }
 
 // record writes down the ticks without jobs and moves the schedule on.
