@@ -43,7 +43,7 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
-	if t.objects {
+	if t.objects && !(r.dry && r.resumed) { // a dry run leaves them, and would count them again
 		if done, err := r.finishMarked(ctx, t); err != nil || !done {
 			return false, err
 		}

@@ -20,7 +20,7 @@ select /* cleanup.finishMarked */ t.ctid, {key}, {age}, {bytes}, {location}
 // could not be deleted. done says that all were looked at.
 func (r *run) finishMarked(ctx context.Context, t target) (done bool, err error) {
 	for after := t.first(); ; {
-		if r.outOfTime() {
+		if !r.dry && r.outOfTime() {
 			return false, nil
 		}
 		begun := time.Now()

@@ -155,7 +155,7 @@ func (r *run) removeOrphans(ctx context.Context, found []row, end string) error 
 
 // removeSome deletes the objects, one by one, and then what is left of the list of a failed report's parts.
 func (r *run) removeSome(ctx context.Context, found []row) error {
-	var g gone
+	g := gone{at: &cursor{beginning, found[len(found)-1].key}}
 	for _, object := range found {
 		err := r.deleteLocations(ctx, object)
 		switch {

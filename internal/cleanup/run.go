@@ -20,7 +20,7 @@ type run struct {
 	id      int64
 	cutoff  time.Time
 	at      cursor
-	resumed bool
+	resumed bool // an earlier call has got somewhere, past the safety cap
 }
 
 // cursor is the age and the key of the last row that was looked at, so that rows that stay are not read
@@ -39,7 +39,8 @@ type refusedError struct{ text string }
 func (e *refusedError) Error() string { return e.text }
 
 const findRunSQL = `
-select /* cleanup.Run */ id, cutoff, finished_at is not null, coalesce(cursor_at, '-infinity'), cursor_key
+select /* cleanup.Run */ id, cutoff, finished_at is not null, refused, coalesce(error, ''),
+       cursor_at is not null or rows > 0 or errors > 0, coalesce(cursor_at, '-infinity'), cursor_key
   from cleanup_runs
  where job_id = $1
    and policy = $2
@@ -55,23 +56,29 @@ select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamp
  where name = $1
 returning id, cutoff`
 
-// begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished.
-// A cutoff that is not zero spares what is younger.
+// begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished;
+// one that was refused answers its refusal again. A cutoff that is not zero spares what is younger.
 func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err error) {
 	r.at.age = beginning
 	var most *time.Time
 	if !cutoff.IsZero() {
 		most = &cutoff
 	}
+	var refused bool
+	var text string
 	err = r.Fence(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).Scan(&r.id, &r.cutoff, &finished, &r.at.age, &r.at.key)
-		if r.resumed = err == nil; r.resumed || !errors.Is(err, pgx.ErrNoRows) {
+		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).
+			Scan(&r.id, &r.cutoff, &finished, &refused, &text, &r.resumed, &r.at.age, &r.at.key)
+		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
 		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, most).Scan(&r.id, &r.cutoff)
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return false, say(ErrNotFound, "policy %q was deleted meanwhile", r.policy.Name)
+	case err == nil && refused:
+		return true, &refusedError{text}
 	}
 	return finished, err
 }
@@ -148,13 +155,13 @@ update /* cleanup.Run */ cleanup_runs
    set finished_at = case when $2 then clock_timestamp() end,
        error = coalesce($3, error),
        refused = $4,
-       cursor_at = null,
-       cursor_key = ''
+       cursor_at = case when not $2 then cursor_at end,
+       cursor_key = case when not $2 then cursor_key else '' end
  where id = $1
 returning rows, bytes, held, errors, coalesce(error, ''), clock_timestamp() - started_at`
 
 // end finishes the run's row, and logs the run, unless an error asks for another attempt: then the row only
-// tells the error. It answers the error it was given.
+// tells the error, and the attempt goes on behind what is counted. It answers the error it was given.
 func (r *run) end(ctx context.Context, failed error) error {
 	var refusal *refusedError
 	refused := errors.As(failed, &refusal)
