@@ -137,6 +137,7 @@ func TestRetentionIsListedAndSet(t *testing.T) {
 		{"temp-files --age -1h", "age -1h0m0s is below zero"},
 		{"temp-files --batch-size 0", "batch size 0 is not from 1 to 100000"},
 		{"temp-files --max-share 2", "share 2 is not above 0 and at most 1"},
+		{"temp-files --max-share 0.00001", "share 0.00001 has more than 4 decimals"},
 		{"temp-files --max-share half", `--max-share "half" is no number`},
 		{"tempfiles --age 1d", `policy "tempfiles" does not exist`},
 	} {

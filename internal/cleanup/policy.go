@@ -64,9 +64,10 @@ func AddMissingPolicies(ctx context.Context, db postgres.DB) error {
 	return nil
 }
 
-// Months count as 30 days, as far as people are shown an age; what is deleted is decided by Postgres.
+// Months count as 30 days, and an age beyond what Go can hold as 285 years, as far as people are shown it;
+// what is deleted is decided by Postgres.
 const listPoliciesSQL = `
-select /* cleanup.ListPolicies */ name, target, make_interval(secs => extract(epoch from age)), batch_size, max_share, enabled
+select /* cleanup.ListPolicies */ name, target, make_interval(secs => least(extract(epoch from age), 9e9)), batch_size, max_share, enabled
   from retention_policies
  order by name`
 
@@ -115,8 +116,7 @@ update /* cleanup.SetPolicy */ retention_policies
        enabled = coalesce($5, enabled)
  where name = $1`
 
-// SetPolicy changes a policy. ErrInvalid names the value that is
-// out of range, ErrNotFound that there is no such policy.
+// SetPolicy changes a policy. ErrInvalid: a value is out of range; ErrNotFound: there is no such policy.
 func SetPolicy(ctx context.Context, tx pgx.Tx, name string, change Change) error {
 	if err := change.check(); err != nil {
 		return err
@@ -130,6 +130,9 @@ func SetPolicy(ctx context.Context, tx pgx.Tx, name string, change Change) error
 	return nil
 }
 
+// shareDecimals is what the table keeps of a share.
+const shareDecimals = 4
+
 func (c Change) check() error {
 	one := decimal.NewFromInt(1)
 	switch {
@@ -141,6 +144,8 @@ func (c Change) check() error {
 		return say(ErrInvalid, "batch size %d is not from 1 to 100000", *c.BatchSize)
 	case c.MaxShare != nil && (!c.MaxShare.IsPositive() || c.MaxShare.GreaterThan(one)):
 		return say(ErrInvalid, "share %s is not above 0 and at most 1", *c.MaxShare)
+	case c.MaxShare != nil && !c.MaxShare.Equal(c.MaxShare.Truncate(shareDecimals)):
+		return say(ErrInvalid, "share %s has more than %d decimals", *c.MaxShare, shareDecimals)
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ select /* cleanup.checkShare */ count(*)
          limit $2) few`
 
 // checkShare refuses a run that would delete more than the policy's share of the table: a wrong age or a
-// wrong clock must not empty it. A dry run is not refused: it is what one looks at then. It reads no more of the old rows than the run may delete, and one.
+// wrong clock must not empty it. A dry run is not refused: it is what one looks at then. It reads no more of
+// the old rows than the run may delete, and one.
 func (r *run) checkShare(ctx context.Context, t target) error {
 	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
 		return nil
