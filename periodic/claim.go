@@ -47,9 +47,12 @@ insert /* periodic.claim */ into schedule_runs (schedule, tick_at, outcome, at)
 select $1, tick_at, 'skipped', $3
   from unnest($2::timestamptz[]) as tick_at`
 
+// A schedule that somebody has set back comes by the same gap again.
 const gapSQL = `
 insert /* periodic.gap */ into schedule_gaps (schedule, from_at, until_at, cause, at)
-values ($1, $2, $3, $4, $5)`
+values ($1, $2, $3, $4, $5)
+    on conflict (schedule, from_at) do update
+   set until_at = greatest(schedule_gaps.until_at, excluded.until_at)`
 
 const advanceSQL = `
 update /* periodic.claim */ schedules

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -192,41 +191,6 @@ func TestBuiltInIsPausedNotRemovedAndStaysAsTheOperatorLeftIt(t *testing.T) {
 	sync1(t, d.pool, d.now.Add(time.Hour), entries...)
 	if got := paused(); got != "often" {
 		t.Errorf("after a restart %q are paused, want often", got)
-	}
-}
-
-func TestTicksOfAPauseAreNotMadeUpFor(t *testing.T) {
-	t.Parallel()
-	d := &desk{t, pgtest.Pool(t), pgtest.Noon}
-	d.must(d.add(periodic.Draft{Name: "often", Kind: "tick", Spec: "every 30s", CatchUp: periodic.CatchUpAll}))
-	at := func(after time.Duration) { d.now = pgtest.Noon.Add(after) }
-	at(30 * time.Second)
-	d.dispatch()
-	at(45 * time.Second)
-	for range 2 { // the second changes nothing
-		if s := d.must(d.pause); s.PausedAt == nil || !s.PausedAt.Equal(d.now) || s.NextRunAt != nil || len(s.Upcoming(3)) != 0 {
-			t.Errorf("paused as %+v", s)
-		}
-	}
-	at(100 * time.Second)
-	d.dispatch()
-	for range 2 {
-		if s := d.must(d.resume); s.PausedAt != nil || !s.NextRunAt.Equal(pgtest.Noon.Add(2*time.Minute)) {
-			t.Errorf("resumed as %+v", s)
-		}
-	}
-	d.must(d.pause)
-	d.must(d.resume) // between two ticks: no tick is left out
-	at(2 * time.Minute)
-	d.dispatch()
-	if diff := cmp.Diff([]run{{"12:00:30", "enqueued", true}, {"12:02:00", "enqueued", true}}, ledger(t, d.pool)); diff != "" {
-		t.Errorf("ledger (-want +got):\n%s", diff)
-	}
-	if n := numbers(t, d.pool, `select count(*) from schedule_gaps where cause = 'paused' and from_at = $1 and until_at = $2`, pgtest.Noon.Add(time.Minute), pgtest.Noon.Add(2*time.Minute)); n != 1 {
-		t.Errorf("the pause is told %d times", n)
-	}
-	if n := numbers(t, d.pool, `select count(*) from schedule_gaps`); n != 1 {
-		t.Errorf("%d gaps, want one", n)
 	}
 }
 
