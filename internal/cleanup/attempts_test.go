@@ -80,7 +80,11 @@ func TestASafetyCapIsAskedByALaterAttemptAsWell(t *testing.T) {
 	s.exec(`update retention_policies set max_share = 0.7 where name = 'temp-files'`)
 	// As a process leaves it that dies when it has begun.
 	s.exec(`insert into cleanup_runs (policy, target, job_id, cutoff) values ('temp-files', 'temp_files', 41, now() - interval '30 days')`)
-	outcome, err := s.failingAt(-1).Run(t.Context(), jobs.CleanUpArgs{Policy: "temp-files"})
+	args := jobs.CleanUpArgs{Policy: "temp-files"}
+	if outcome, err := s.failingAt(2).Run(t.Context(), args); err == nil { // the one that writes the refusal down
+		t.Errorf("a refusal that is not written down answers %+v", outcome)
+	}
+	outcome, err := s.failingAt(-1).Run(t.Context(), args)
 	if err != nil || len(outcome.Refused) != 1 {
 		t.Errorf("the next attempt answers %+v, %v", outcome, err)
 	}

@@ -177,7 +177,11 @@ func (r *run) end(ctx context.Context, failed error) error {
 		return tx.QueryRow(ctx, endRunSQL, r.id, over, text, refused).Scan(&rows, &bytes, &held, &faults, &first, &took)
 	})
 	if err != nil {
-		return errors.Join(failed, fmt.Errorf("end run %d: %w", r.id, err))
+		err = fmt.Errorf("end run %d: %w", r.id, err)
+		if refused { // which another attempt finds again, and can write down
+			return err
+		}
+		return errors.Join(failed, err)
 	}
 	facts := []any{"policy", r.policy.Name, "run_id", r.id, "count", rows, "bytes", bytes, "held", held, "errors", faults, "dry_run", r.dry, "took", took}
 	switch {
