@@ -26,8 +26,8 @@ const (
 	// sweepBatches bounds what one job does of a sweep: 100,000 orders every half minute, which is 40 ms of
 	// work, or 600 where all of them wait for their jobs. Ten million orders are gone over in 50 minutes.
 	sweepBatches = 20
-	// mostFailed is from how many orders that cannot be enqueued on a job goes no further.
-	mostFailed = 100
+	// mostTold is how many orders that could not be enqueued a job names in its error.
+	mostTold = 100
 )
 
 // ReconcileOrdersWorker works reconcile_orders: it enqueues the orders that plain SQL inserted, and now and
@@ -48,37 +48,45 @@ func (w *ReconcileOrdersWorker) Work(ctx context.Context, _ *river.Job[jobs.Reco
 	return errors.Join(missed, w.sweep(ctx), w.settleReports(ctx))
 }
 
-// enqueueMissed answers the errors of orders that could not be enqueued; they stop no other.
+// enqueueMissed answers the errors of orders that could not be enqueued; they stop no other, however many
+// they are.
 func (w *ReconcileOrdersWorker) enqueueMissed(ctx context.Context) (failed error) {
-	var except []int64
-	for {
-		var found int
+	untold := mostTold
+	for after := int64(0); ; {
+		var found []int64
 		var refused map[int64]error
 		err := postgres.InTx(ctx, w.Pool, func(tx pgx.Tx) (err error) {
 			var now time.Time // the clock by which created_at was written
 			if err := tx.QueryRow(ctx, `select /* workers.ReconcileOrders */ now()`).Scan(&now); err != nil {
 				return err
 			}
-			found, refused, err = order.EnqueueMissed(ctx, tx, w.Jobs, now.Add(-reconcileAfter), reconcileBatch, except...)
+			found, refused, err = order.EnqueueMissed(ctx, tx, w.Jobs, now.Add(-reconcileAfter), reconcileBatch, after)
 			return err
 		})
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		failed = errors.Join(failed, joined(refused))
-		except = slices.AppendSeq(except, maps.Keys(refused))
-		if found < reconcileBatch || len(except) > mostFailed {
+		if untold > 0 {
+			failed = errors.Join(failed, joined(refused, untold))
+			untold -= len(refused)
+		}
+		if len(found) < reconcileBatch {
 			return failed
 		}
+		after = found[len(found)-1]
 	}
 }
 
-// joined is the errors of orders in the order of their ids.
-func joined(refused map[int64]error) (failed error) {
+// joined is the errors of orders in the order of their ids, at most so many.
+func joined(refused map[int64]error, most int) error {
+	var told []error
 	for _, id := range slices.Sorted(maps.Keys(refused)) {
-		failed = errors.Join(failed, refused[id])
+		if len(told) == most {
+			break
+		}
+		told = append(told, refused[id])
 	}
-	return failed
+	return errors.Join(told...)
 }
 
 // sweep goes on with the sweep, if one is due.
@@ -93,7 +101,7 @@ func (w *ReconcileOrdersWorker) sweep(ctx context.Context) (failed error) {
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		failed = errors.Join(failed, joined(swept.Failed))
+		failed = errors.Join(failed, joined(swept.Failed, mostTold))
 		enqueued += swept.Enqueued
 		if swept.Over {
 			break

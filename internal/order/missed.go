@@ -25,7 +25,7 @@ select /* order.EnqueueMissed */ o.id,
   from orders o
  where not o.enqueued
    and o.created_at < $1
-   and o.id <> all($3::bigint[])
+   and o.id > $3
    and (select min(l.line_no) from order_lines l where l.order_id = o.id) is not null
  order by o.id
  limit $2
@@ -38,26 +38,29 @@ update /* order.EnqueueMissed */ orders
 
 // EnqueueMissed inserts a process_order job for orders that have none because plain SQL inserted them:
 // not marked as enqueued, with at least one line, created before the given instant; at most limit,
-// oldest first, leaving out except. It marks them in the same transaction and answers how many it found,
-// so fewer than limit means that none is left but those that others hold right now. It may be called
-// concurrently.
+// oldest first, with an id above after. It marks them in the same transaction and answers their ids in
+// order, so fewer than limit means that none is left but those that others hold right now. It may be
+// called concurrently.
 //
 // An order that cannot be enqueued stops no other: where all together fail each is tried by itself, and
 // those that fail are answered with the reason.
-func EnqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, before time.Time, limit int, except ...int64) (found int, failed map[int64]error, err error) {
+func EnqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, before time.Time, limit int, after int64) (found []int64, failed map[int64]error, err error) {
 	if limit < 1 {
-		return 0, nil, say(ErrInvalid, "limit %d is out of range; use at least 1", limit)
+		return nil, nil, say(ErrInvalid, "limit %d is out of range; use at least 1", limit)
 	}
-	missed, err := lockMissed(ctx, tx, before, limit, except)
+	missed, err := lockMissed(ctx, tx, before, limit, after)
 	if err != nil {
-		return 0, nil, fmt.Errorf("find missed orders: %w", err)
+		return nil, nil, fmt.Errorf("find missed orders: %w", err)
 	}
 	if len(missed) == 0 {
-		return 0, nil, nil
+		return nil, nil, nil
 	}
 	failed, err = eachApart(ctx, tx, missed, func(m missedOrder) int64 { return m.id },
 		func(tx pgx.Tx, some []missedOrder) error { return enqueueMissed(ctx, tx, enq, some) })
-	return len(missed), failed, err
+	for _, m := range missed {
+		found = append(found, m.id)
+	}
+	return found, failed, err
 }
 
 // eachApart runs work on all items at once and, where that fails for another cause than one that will pass,
@@ -107,13 +110,10 @@ func enqueueMissed(ctx context.Context, tx pgx.Tx, enq jobs.Enqueuer, missed []m
 }
 
 // lockMissed locks missed orders and answers them.
-func lockMissed(ctx context.Context, tx pgx.Tx, before time.Time, limit int, except []int64) (missed []missedOrder, err error) {
-	if except == nil {
-		except = []int64{}
-	}
+func lockMissed(ctx context.Context, tx pgx.Tx, before time.Time, limit int, after int64) (missed []missedOrder, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(planSQL)
-	batch.Queue(missedSQL, before, limit, except).Query(func(rows pgx.Rows) error {
+	batch.Queue(missedSQL, before, limit, after).Query(func(rows pgx.Rows) error {
 		var m missedOrder
 		return eachRow(rows, []any{&m.id, &m.needsJob}, func() { missed = append(missed, m) })
 	})

@@ -16,7 +16,8 @@ func randomFor(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
 
 func (s *shop) tryEnqueueMissed(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		n, _, err = order.EnqueueMissed(ctx, tx, s.jobs, before, limit)
+		found, _, err := order.EnqueueMissed(ctx, tx, s.jobs, before, limit, 0)
+		n = len(found)
 		return err
 	})
 	return n, err
