@@ -8,6 +8,7 @@ alter table schedules
   add column changed_at    timestamptz not null default now(), -- since when it goes by this spec and timezone
   add column last_error    text,        -- why its ticks cannot be enqueued; null: they can
   add column last_error_at timestamptz, -- when that was found last
+  add constraint schedules_next_run_at_check check (isfinite(next_run_at)), -- one beyond all others can neither be waited for nor shown
   add constraint schedules_name_check check (octet_length(name) <= 64 and name ~ '^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$');
 create index schedules_next_run_at on schedules (next_run_at) where paused_at is null;
 create index schedule_runs_at on schedule_runs (at);
