@@ -225,6 +225,10 @@ var twists = []func(v *inventor, r *fuzzRequest){
 	func(v *inventor, r *fuzzRequest) {
 		r.header("Expect", "100-continue")
 	},
+	func(v *inventor, r *fuzzRequest) { // what no route can read; every route is to meet it, and there are many
+		path, _, _ := strings.Cut(r.target, "?")
+		r.target = path + "?" + pick(v, []string{"kind=%00", "kind=%ff", "%zz=1"})
+	},
 	func(v *inventor, r *fuzzRequest) { // more headers than are read
 		r.header("X-Long", strings.Repeat("x", 40<<10))
 	},
