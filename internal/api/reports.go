@@ -71,7 +71,7 @@ type Manifest struct {
 	SHA256      string    `json:"sha256" doc:"Of all its bytes, in hexadecimal."`
 	Parts       int       `json:"parts" doc:"Pieces that it was written in."`
 	Watermark   int64     `json:"watermark" doc:"The highest id of the records that it was made of: the same watermark and params mean the same data."`
-	TookSeconds float64   `json:"took_seconds"`
+	TookSeconds float64   `json:"took_seconds" doc:"From started_at to completion."`
 	CreatedAt   time.Time `json:"created_at"`
 	ExpiresAt   time.Time `json:"expires_at" doc:"From then on it may be deleted."`
 }
@@ -112,7 +112,7 @@ func ReportOf(r report.Report) Report {
 	if m := r.Artifact; m != nil {
 		shown.Manifest = &Manifest{
 			ContentType: m.ContentType, FileName: m.FileName, Rows: m.Rows, Bytes: m.Bytes, SHA256: m.SHA256, Parts: m.Parts, Watermark: m.Watermark,
-			TookSeconds: m.Took.Seconds(), CreatedAt: m.CreatedAt.UTC(), ExpiresAt: m.ExpiresAt.UTC(),
+			TookSeconds: float64(m.Took.Microseconds()) / 1e6, CreatedAt: m.CreatedAt.UTC(), ExpiresAt: m.ExpiresAt.UTC(),
 		}
 	}
 	if downloadable(r) {

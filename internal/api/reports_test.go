@@ -11,6 +11,16 @@ import (
 	"backoffice/internal/pgtest"
 )
 
+func TestManifestTellsTheSecondsAsTheyAreStored(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	id, _ := s.madeCSV()
+	s.exec(`update artifacts set took = '5.8123 seconds'`) // 5 + 0.8123 is 5.8123000000000005 to a computer
+	if got := s.get(fmt.Sprintf("/api/reports/%d", id)); !strings.Contains(got.body, `"took_seconds":5.8123,`) {
+		t.Errorf("report = %s", got.body)
+	}
+}
+
 func TestReportIsAskedForFollowedAndDownloaded(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
