@@ -61,7 +61,7 @@ func (f *fuzzer) request(n uint64) fuzzRequest {
 	} else if v.odd(0.1) {
 		aimAtPage(v, &r)
 	}
-	for v.wild > 0 && v.odd(0.4) {
+	for v.wild > 0 && !r.notHTTP && v.odd(0.4) { // a later twist could mend what is not HTTP
 		twists[v.IntN(len(twists))](v, &r)
 	}
 	return r
