@@ -78,6 +78,12 @@ create table stored_objects (
   bytes      bigint      not null,
   created_at timestamptz not null default now()
 );
+-- Which database this is, to whoever keeps objects of it elsewhere: a folder of two would be swept by both.
+create table store_identity (
+  id  uuid    not null default gen_random_uuid(),
+  one boolean primary key default true check (one) -- one row
+);
+insert into store_identity default values;
 create table stored_chunks (
   path    text    collate "C" not null references stored_objects on delete cascade,
   n       integer not null, -- from 0; each but the last has the same size

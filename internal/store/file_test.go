@@ -134,6 +134,27 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 	}
 }
 
+func TestOpenRefusesTheDirectoryOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	url := "file://" + t.TempDir() + "/store"
+	pool := pgtest.Pool(t)
+	for range 2 { // its own, again
+		s, err := store.Open(t.Context(), url, pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := pool.Exec(t.Context(), `update store_identity set id = gen_random_uuid()`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(t.Context(), url, pool); err == nil || !strings.Contains(err.Error(), "belongs to another database") {
+		t.Errorf("another database is answered %v", err)
+	}
+}
+
 func TestOpenMakesADirectoryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new dir", "store")

@@ -26,6 +26,8 @@ type Stores struct {
 	file     *fileStore // nil: no root was given
 }
 
+const identitySQL = `select /* store.Open */ id::text from store_identity`
+
 // Open opens the store that storeURL names for new objects: "postgres:" for the database of pool, or
 // "file:///dir" for a directory, which is made if it is missing. Objects in the database can be read
 // whichever it is; those in files only when storeURL names their directory. The caller closes the stores, and
@@ -39,8 +41,12 @@ func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, er
 	if err != nil {
 		return nil, err
 	}
+	var identity string
+	if err := pool.QueryRow(ctx, identitySQL).Scan(&identity); err != nil {
+		return nil, fmt.Errorf("look which database this is: %w", err)
+	}
 	s.name = File
-	if s.file, err = openFileStore(ctx, dir); err != nil {
+	if s.file, err = openFileStore(ctx, dir, identity); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -145,7 +151,7 @@ func (s *Stores) Close() error {
 func SplitLocation(location string) (name, path string, err error) {
 	name, path, found := strings.Cut(location, ":")
 	if !found || name != Postgres && name != File {
-		return "", "", fmt.Errorf("%w: location %.80q begins with neither postgres: nor file:", ErrBadPath, location)
+		return "", "", fmt.Errorf("%w: location %.80q names no store; it begins with postgres: or file: and goes on with a path", ErrBadPath, location)
 	}
 	return name, path, CheckPath(path)
 }
