@@ -37,6 +37,8 @@ func (w *GenerateReportWorker) Work(ctx context.Context, job *river.Job[jobs.Gen
 		Cancel: func(ctx context.Context, reason string, work func(pgx.Tx) error) error {
 			return finish(ctx, queue.Cancelled(reason), work)
 		},
+		// A job that gets on between the deaths of its processes is not what kills them.
+		Advanced: func(ctx context.Context, tx pgx.Tx) error { return queue.Forgive(ctx, tx, job.ID) },
 		Cancelled: func(ctx context.Context) bool {
 			return errors.Is(context.Cause(ctx), rivertype.ErrJobCancelledRemotely)
 		},

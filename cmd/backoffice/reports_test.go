@@ -306,3 +306,17 @@ func TestReportWhoseJobIsGoneEndsWithTheNextReconciliation(t *testing.T) {
 	s.text("worker", "--once")
 	contains(t, s.text("reports", "show", "1"), "failed", "its job does not exist any more")
 }
+
+func TestExportThatGetsOnIsNotBlamedForTheDeathsOfItsProcesses(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.fill(10)
+	s.text("worker", "--once")
+	s.text(generate()...)
+	s.exec(`insert into job_crashes (job_id, crash_count, last_crash_at, last_client_id) select job_id, 2, now(), 'gone' from reports`)
+	s.text("worker", "--once")
+	contains(t, s.text("reports", "show", "1"), "completed")
+	if n := s.number(`select count(*) from job_crashes`); n != 0 {
+		t.Errorf("the deaths of %d jobs are remembered", n)
+	}
+}

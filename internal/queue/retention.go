@@ -63,7 +63,7 @@ const forgiveSQL = `
 delete /* queue.Forgive */ from job_crashes
  where job_id = $1`
 
-// Forgive forgets how often a job crashed, for a person who runs it again.
+// Forgive forgets how often a job crashed: a person runs it again, or it has got on meanwhile.
 func Forgive(ctx context.Context, db postgres.DB, jobID int64) error {
 	if _, err := db.Exec(ctx, forgiveSQL, jobID); err != nil {
 		return fmt.Errorf("forget the crashes of job %d: %w", jobID, err)

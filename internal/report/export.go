@@ -196,6 +196,9 @@ func (r *run) recordPart(ctx context.Context, p part) error {
 		case reported.RowsAffected() == 0:
 			return errStopped
 		}
-		return r.insertParts(ctx, tx, p)
+		if err := r.insertParts(ctx, tx, p); err != nil {
+			return err
+		}
+		return r.Advanced(ctx, tx)
 	})
 }

@@ -58,6 +58,8 @@ type Attempt struct {
 	Part     func(ctx context.Context, work func(pgx.Tx) error) error                // leaves the job running
 	Complete func(ctx context.Context, work func(pgx.Tx) error) error                // and completes the job
 	Cancel   func(ctx context.Context, reason string, work func(pgx.Tx) error) error // and cancels the job: no retry helps
+	// Advanced is told, in the same transaction, that a part was recorded which no other attempt makes again.
+	Advanced func(ctx context.Context, tx pgx.Tx) error
 	// Cancelled says whether ctx ended because somebody cancelled the job.
 	Cancelled func(ctx context.Context) bool
 }
