@@ -1,7 +1,6 @@
 package cleanup_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -54,5 +53,5 @@ func TestExactlyTheExpiredGo(t *testing.T) {
 	if left := one[int64](s, `select count(*) from temp_files`); left != int64(rows)/2+held {
 		t.Errorf("%d rows are left, want %d", left, int64(rows)/2+held)
 	}
-	t.Log(fmt.Sprintf("%d rows in %s: %.0f rows/s", run.Rows, took, float64(run.Rows)/took.Seconds()))
+	t.Logf("%d rows in %s: %.0f rows/s", run.Rows, took, float64(run.Rows)/took.Seconds())
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/shopspring/decimal"
 
 	"backoffice/internal/report"
 	"backoffice/internal/report/render"
@@ -149,8 +148,6 @@ func wantLines(t testing.TB, what string, got, want []string) {
 	}
 	t.Errorf("%s:\ngot  %s\nwant %s", what, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 }
-
-func money(text string) decimal.Decimal { return decimal.RequireFromString(text) }
 
 func TestParametersAreRefusedInOneSentence(t *testing.T) {
 	t.Parallel()
