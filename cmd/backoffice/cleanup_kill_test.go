@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,7 +35,7 @@ type storeroom struct {
 func TestKilledCleanupLeavesNothingHalfDone(t *testing.T) {
 	t.Parallel()
 	kills := 3
-	if os.Getenv("BACKOFFICE_LONG") != "" {
+	if long {
 		kills = 20
 	}
 	r := &storeroom{shop: newShop(t), root: filepath.Join(t.TempDir(), "store"), held: map[string]bool{}}
