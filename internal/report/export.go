@@ -23,6 +23,10 @@ type Export struct {
 	Lines string
 	// Settings are the parameters that Lines reads, by name: backoffice.country.
 	Settings func(Params) map[string]string
+	// Range answers the transition after which, and the one up to which, every row lies that the parameters ask
+	// for, both at most the watermark. It is called by every attempt, after the watermark was settled; rows do not
+	// depend on it, only what is read to find them.
+	Range func(ctx context.Context, db *pgxpool.Pool, params Params, watermark int64) (after, upto int64, err error)
 }
 
 // JSON writes control characters as escapes, so that with these two for quote and delimiter csv never quotes
@@ -51,7 +55,12 @@ select /* report.export */ coalesce(max(id), $2)
          limit $3) next`
 
 // export writes the parts that are missing. While one part is made durable and recorded, the next is read.
-func (r *run) export(ctx context.Context) error {
+func (r *run) export(ctx context.Context) (err error) {
+	o := &r.output
+	if o.after, o.upto, err = r.kind.Export.Range(ctx, r.Pool, r.params, o.watermark); err != nil {
+		return fmt.Errorf("look where report %d begins and ends: %w", r.id, err)
+	}
+	o.lastID = max(o.lastID, o.after)
 	parts, ctx := errgroup.WithContext(ctx)
 	written := make(chan *partWriter)
 	parts.Go(func() error {
@@ -72,12 +81,12 @@ func (r *run) export(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// readParts reads part after part up to the watermark.
+// readParts reads part after part up to the last transition.
 func (r *run) readParts(ctx context.Context, written chan<- *partWriter) error {
 	transitions := max(r.PartRows/firstRowsEach, 1)
-	for r.output.lastID < r.output.watermark || r.needsHeader() {
+	for r.output.lastID < r.output.upto || r.needsHeader() {
 		after, upto := r.output.lastID, int64(0)
-		if err := r.Pool.QueryRow(ctx, uptoSQL, after, r.output.watermark, transitions).Scan(&upto); err != nil {
+		if err := r.Pool.QueryRow(ctx, uptoSQL, after, r.output.upto, transitions).Scan(&upto); err != nil {
 			return fmt.Errorf("read report %d: %w", r.id, err)
 		}
 		rows, err := r.readPart(ctx, after, upto, written)
@@ -188,8 +197,7 @@ update /* report.part */ reports
 // recordPart makes a stored part one that other attempts go on from.
 func (r *run) recordPart(ctx context.Context, p part) error {
 	return r.Part(ctx, func(tx pgx.Tx) error {
-		done := float64(p.lastID) / float64(max(r.output.watermark, 1))
-		reported, err := tx.Exec(ctx, progressPartSQL, r.id, p.allRows, p.allBytes, min(done, 1))
+		reported, err := tx.Exec(ctx, progressPartSQL, r.id, p.allRows, p.allBytes, shareOf(r.output.after, p.lastID, r.output.upto))
 		switch {
 		case err != nil:
 			return fmt.Errorf("record part %d of report %d: %w", p.no, r.id, err)

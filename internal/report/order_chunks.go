@@ -11,7 +11,7 @@ import (
 // chunkOrders is how many orders one query looks at: a fraction of a second's work.
 const chunkOrders = 20_000
 
-// boundYears is how many years one query looks for orders in.
+// boundYears is how many years one query looks for orders in. Few were placed in the future: those take one.
 const boundYears = 1
 
 // The count keeps the planner from looking for the lowest and the highest id along the primary key, and
@@ -22,21 +22,21 @@ select /* report.eachChunk */ coalesce(min(id), 0), coalesce(max(id), 0), count(
  where placed_at >= $1
    and placed_at < $2`
 
-// orderRange is the ids between which all orders of a period lie, both included.
-type orderRange struct {
+// idRange is the ids between which all rows of a set lie, both included, and how many those rows are.
+type idRange struct {
 	First, Last, Count int64
 }
 
 // boundOrders finds the orders of a period: usually they came in together.
-func boundOrders(ctx context.Context, db *pgxpool.Pool, since, until time.Time) (found orderRange, err error) {
+func boundOrders(ctx context.Context, db *pgxpool.Pool, since, until time.Time) (found idRange, err error) {
 	for since.Before(until) {
 		next := since.AddDate(boundYears, 0, 0)
-		if next.After(until) {
+		if next.After(until) || since.After(time.Now()) {
 			next = until
 		}
-		year, err := readRow(ctx, db, pgx.RowToStructByPos[orderRange], boundOrdersSQL, since, next)
+		year, err := readRow(ctx, db, pgx.RowToStructByPos[idRange], boundOrdersSQL, since, next)
 		if err != nil {
-			return orderRange{}, err
+			return idRange{}, err
 		}
 		found = found.with(year)
 		since = next
@@ -44,14 +44,14 @@ func boundOrders(ctx context.Context, db *pgxpool.Pool, since, until time.Time) 
 	return found, nil
 }
 
-func (r orderRange) with(more orderRange) orderRange {
+func (r idRange) with(more idRange) idRange {
 	switch {
 	case r.Count == 0:
 		return more
 	case more.Count == 0:
 		return r
 	}
-	return orderRange{First: min(r.First, more.First), Last: max(r.Last, more.Last), Count: r.Count + more.Count}
+	return idRange{First: min(r.First, more.First), Last: max(r.Last, more.Last), Count: r.Count + more.Count}
 }
 
 const chunkEndSQL = `

@@ -23,7 +23,7 @@ var orderLines = Type{
 
 	NewParams: func() Params { return &OrderLinesParams{} },
 	Build:     buildOrderLines,
-	Export:    &Export{Lines: orderLinesSQL, Settings: orderLinesSettings},
+	Export:    &Export{Lines: orderLinesSQL, Settings: orderLinesSettings, Range: orderLinesRange},
 }
 
 // OrderLinesParams narrow order-lines; empty ones do not.
@@ -133,8 +133,13 @@ const documentTransitions = 500
 func eachOrderLine(ctx context.Context, src *Source) iter.Seq2[[]any, error] {
 	return func(yield func([]any, error) bool) {
 		var done int64
-		for after := int64(0); after < src.Watermark; {
-			lines, upto, err := nextOrderLines(ctx, src, after)
+		first, last, err := orderLinesRange(ctx, src.DB, src.Params, src.Watermark)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for after := first; after < last; {
+			lines, upto, err := nextOrderLines(ctx, src, after, last)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -145,14 +150,14 @@ func eachOrderLine(ctx context.Context, src *Source) iter.Seq2[[]any, error] {
 				}
 			}
 			done, after = done+int64(len(lines)), upto
-			src.Progress(float64(after)/float64(src.Watermark), done)
+			src.Progress(shareOf(first, after, last), done)
 		}
 	}
 }
 
-// nextOrderLines reads the lines of the next transitions, and answers up to which one.
-func nextOrderLines(ctx context.Context, src *Source, after int64) (lines [][]any, upto int64, err error) {
-	if err := src.DB.QueryRow(ctx, uptoSQL, after, src.Watermark, documentTransitions).Scan(&upto); err != nil {
+// nextOrderLines reads the lines of the next transitions, none after last, and answers up to which one.
+func nextOrderLines(ctx context.Context, src *Source, after, last int64) (lines [][]any, upto int64, err error) {
+	if err := src.DB.QueryRow(ctx, uptoSQL, after, last, documentTransitions).Scan(&upto); err != nil {
 		return nil, 0, err
 	}
 	settings := orderLinesSettings(src.Params)

@@ -85,6 +85,9 @@ func TestOrderLinesHoldEveryLineOnceInOrder(t *testing.T) {
 	o := newOffice(t)
 	o.process("A", 150)
 	o.exec(`insert into orders (number) values ('not processed')`)
+	o.exec(`insert into orders (number, placed_at) values ('placed ahead', '2099-07-01')`)
+	o.exec(`insert into order_lines (order_id, line_no, sku, quantity, unit_price) select id, 1, 'A', 1, 1 from orders where number = 'placed ahead'`)
+	o.exec(`insert into order_transitions (order_id, from_status, to_status, at) select id, 'placed', 'processed', now() from orders where number = 'placed ahead'`)
 	o.work("test")
 	for _, tc := range []struct {
 		name   string
@@ -95,6 +98,8 @@ func TestOrderLinesHoldEveryLineOnceInOrder(t *testing.T) {
 		{"of some days, by the clocks of a zone", map[string]string{"from": "2026-01-03", "to": "2026-01-04", "timezone": "Pacific/Auckland"},
 			`o.placed_at >= '2026-01-02 11:00Z' and o.placed_at < '2026-01-04 11:00Z'`},
 		{"from a day on", map[string]string{"from": "2026-01-05"}, `o.placed_at >= '2026-01-05'`},
+		{"to a day", map[string]string{"to": "2026-01-03"}, `o.placed_at < '2026-01-04'`},
+		{"of a day without orders", map[string]string{"from": "2026-02-01", "to": "2026-02-01"}, `false`},
 		{"of a country", map[string]string{"country": "EIRE"}, `o.country = 'EIRE'`},
 		{"of a currency", map[string]string{"currency": "EUR"}, `o.currency = 'EUR'`},
 		{"from the first day that can be named", map[string]string{"from": "0001-01-01", "timezone": "Asia/Tokyo"}, `true`}, // begins in a year that Postgres calls 1 BC
@@ -178,6 +183,34 @@ func TestArtifactsInTheDatabase(t *testing.T) {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	o.wantSound()
+}
+
+// The lines of a period are found without reading the rest of history.
+func TestAnExportReadsTheHistoryOfItsPeriod(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 150)
+	watermark := int64(o.number(`select max(id) from order_transitions where to_status = 'processed'`) - 20) // some came later
+	kind, err := report.TypeOf("order-lines")
+	must(t, err)
+	for _, tc := range []struct {
+		name, from, to string
+		where          string
+	}{
+		{"one day", "2026-01-03", "2026-01-03", `o.placed_at >= '2026-01-03' and o.placed_at < '2026-01-04'`},
+		{"from a day on", "2026-01-05", "", `o.placed_at >= '2026-01-05'`},
+	} {
+		params := kind.NewParams().(*report.OrderLinesParams)
+		params.From, params.To = tc.from, tc.to
+		must(t, params.Complete())
+		after, upto, err := kind.Export.Range(t.Context(), o.pool, params, watermark)
+		must(t, err)
+		const of = ` from order_transitions t join orders o on o.id = t.order_id where to_status = 'processed' and t.id <= $1 and `
+		first, last := int64(o.number(`select min(t.id)`+of+tc.where, watermark)), int64(o.number(`select max(t.id)`+of+tc.where, watermark))
+		if after != first-1 || upto != last {
+			t.Errorf("%s: reads the transitions after %d up to %d, want %d and %d", tc.name, after, upto, first-1, last)
+		}
+	}
 }
 
 // A part costs what it holds, not what the tables hold, also when they have grown since they were analyzed.

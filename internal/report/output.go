@@ -18,6 +18,8 @@ import (
 // output is what has been written of an artifact.
 type output struct {
 	watermark int64
+	after     int64     // of an export: all rows are those of transitions after this one
+	upto      int64     // and up to this one
 	lastID    int64     // up to which id of the driver the parts reach
 	parts     int       // begun; the number of the last one
 	rows      int64     // in all parts
