@@ -68,6 +68,15 @@ func TestPlainTargets(t *testing.T) {
 		select 0, 'POST /api/orders', 'k' || n, sha256(''), 201, '', now() - make_interval(hours => n) from generate_series(1, 96) n`)
 	s.exec(`insert into schedule_runs (schedule, tick_at, outcome, at)
 		select s, now() - make_interval(days => 10 * n), 'skipped', now() - make_interval(days => 10 * n) from generate_series(1, 20) n, unnest('{often,yearly}'::text[]) s where s = 'often' or n > 15`)
+	s.exec(`insert into schedule_gaps (schedule, from_at, until_at, cause, at)
+		select 'often', now() - make_interval(days => 10 * n + 1), now() - make_interval(days => 10 * n), 'paused', now() - make_interval(days => 10 * n) from generate_series(1, 20) n`)
+	s.exec(`insert into reports (job_id, type, version, format, params, status, requested_at, finished_at)
+		select n, 'stock', 1, 'csv', '{}', case when n = 5 then 'running' when n % 2 = 0 then 'failed' else 'completed' end, now() - interval '2 years',
+		       case when n <> 5 then now() - make_interval(days => 100 * n) end from generate_series(1, 9) n`)
+	s.exec(`insert into artifacts (report_id, content_type, file_name, rows, bytes, sha256, parts, took, expires_at)
+		select id, 'text/csv', 'f', 0, 0, sha256(''), 0, '1s', now() + interval '10 years' from reports where job_id = 7`)
+	s.exec(`insert into artifact_parts (report_id, part_no, location, bytes, sha256, hash_state, last_id)
+		select id, 1, 'file:reports/8', 0, sha256(''), '', 0 from reports where job_id = 8`)
 	s.exec(`insert into cleanup_runs (policy, target, cutoff, started_at, finished_at)
 		select 'old', 'x', now(), now() - make_interval(days => 10 * n), case when n < 20 then now() end from generate_series(1, 20) n`)
 	s.exec(`insert into worker_processes (client_id, host, pid, version, queues, started_at, beat_at, declared_dead_at)
@@ -77,6 +86,8 @@ func TestPlainTargets(t *testing.T) {
 		{"idempotency-keys", `select count(*)::text || ' ' || (min(created_at) > now() - interval '48 hours') from idempotency_keys`, "47 true"},
 		{"schedule-runs", `select string_agg(schedule || ' ' || n, ', ' order by schedule) from (select schedule, count(*) as n from schedule_runs group by 1) x`, "often 8, yearly 1"},
 		{"cleanup-runs", `select count(*)::text from cleanup_runs where policy = 'old'`, "9"}, // one of them unfinished
+		{"schedule-gaps", `select count(*)::text from schedule_gaps`, "8"},
+		{"reports", `select string_agg(job_id::text, ' ' order by job_id) from reports`, "1 2 3 5 7 8"}, // young, at work, or something of it is stored
 		{"worker-processes", `select string_agg(client_id, ' ' order by pid) from worker_processes`, "w1 w2 w3 w4 w5 w6 w9"},
 	} {
 		dry := s.dryRun(tc.policy)
@@ -97,7 +108,7 @@ func TestAllEnabledPoliciesRunAndNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	const ran = `select string_agg(policy, ' ' order by policy) from cleanup_runs where finished_at is not null`
-	if got, want := s.texts(ran), "artifacts cleanup-runs idempotency-keys orphans schedule-runs temp-files worker-processes"; got != want {
+	if got, want := s.texts(ran), "artifacts cleanup-runs idempotency-keys orphans reports schedule-gaps schedule-runs temp-files worker-processes"; got != want {
 		t.Errorf("ran %s, want %s", got, want)
 	}
 	s.exec(`truncate cleanup_runs`)

@@ -37,7 +37,7 @@ func TestHoldsAreRefusedWithTheReason(t *testing.T) {
 		{"no key", "temp_files", "file:a", cleanup.ErrNotFound, "temp_files file:a: there is no such row"},
 		{"a key out of range", "temp_files", "99999999999999999999", cleanup.ErrNotFound, "temp_files 99999999999999999999: there is no such row"},
 		{"a row of a plain table", "worker_processes", "w1", cleanup.ErrNotFound, "worker_processes w1: there is no such row"},
-		{"a table that nothing is deleted from", "orders", "1", cleanup.ErrInvalid, `target "orders" is none that this program deletes from; known are temp_files, artifacts, idempotency_keys, schedule_runs, cleanup_runs, worker_processes`},
+		{"a table that nothing is deleted from", "orders", "1", cleanup.ErrInvalid, `target "orders" is none that this program deletes from; known are temp_files, artifacts, reports, idempotency_keys, schedule_runs, schedule_gaps, cleanup_runs, worker_processes`},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			if err := s.hold(tc.target, tc.key); !errors.Is(err, tc.cause) || err.Error() != tc.want {

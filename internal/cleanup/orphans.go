@@ -19,8 +19,9 @@ import (
 // is its time of grace.
 const orphans = "orphans"
 
-// listPage is how many objects are listed at once: a store of files reads a folder anew for every page.
-const listPage = 10_000
+// listPage is how many objects are listed at once: a store of files reads a folder anew for every page, which
+// with many pages is all it does. They take some megabytes.
+const listPage = 50_000
 
 // Parts of a report that failed or was cancelled are not needed by it; temp_files names them until their
 // time has come.

@@ -29,10 +29,12 @@ const day = 24 * time.Hour
 // if they are half of all, something else is wrong.
 var builtIn = []Policy{
 	{Name: "temp-files", Target: "temp_files", Age: 30 * day, MaxShare: decimal.NewFromInt(1)},
-	{Name: "artifacts", Target: "artifacts", Age: 0, MaxShare: decimal.NewFromInt(1)}, // since they expired
+	{Name: "artifacts", Target: "artifacts", Age: 0, MaxShare: decimal.NewFromInt(1)},     // since they expired
+	{Name: "reports", Target: "reports", Age: 365 * day, MaxShare: decimal.NewFromInt(1)}, // since they finished
 	{Name: "orphans", Target: orphans, Age: day, MaxShare: decimal.RequireFromString("0.5")},
 	{Name: "idempotency-keys", Target: "idempotency_keys", Age: 2 * day, MaxShare: decimal.NewFromInt(1)}, // the API promises a day
 	{Name: "schedule-runs", Target: "schedule_runs", Age: 90 * day, MaxShare: decimal.NewFromInt(1)},
+	{Name: "schedule-gaps", Target: "schedule_gaps", Age: 90 * day, MaxShare: decimal.NewFromInt(1)},
 	{Name: "cleanup-runs", Target: "cleanup_runs", Age: 90 * day, MaxShare: decimal.NewFromInt(1)},
 	{Name: "worker-processes", Target: "worker_processes", Age: 7 * day, MaxShare: decimal.NewFromInt(1)}, // since they were declared dead
 }

@@ -29,8 +29,10 @@ type target struct {
 var targets = []target{
 	tempFiles,
 	artifacts,
+	reports,
 	plain("idempotency_keys", "concat_ws(' ', t.api_key_id, t.route, t.key)", "t.created_at", "true"),
 	plain("schedule_runs", "t.schedule || ' ' || t.tick_at::text", "t.at", "t.tick_at < (select max(later.tick_at) from schedule_runs later where later.schedule = t.schedule)"), // the last tick stays
+	plain("schedule_gaps", "t.schedule || ' ' || t.from_at::text", "t.at", "true"),
 	plain("cleanup_runs", "t.id::text", "t.started_at", "t.finished_at is not null"),
 	plain("worker_processes", "t.client_id", "t.declared_dead_at",
 		"not exists (select from river_job job where job.state = 'running' and job.attempted_by[array_upper(job.attempted_by, 1)] = t.client_id)"),
@@ -70,6 +72,14 @@ var artifacts = target{
 	location: "array(select part.location from artifact_parts part where part.report_id = t.report_id order by part.part_no)",
 	marked:   expireReportsSQL,
 	deleted:  deletePartsOfSQL,
+}
+
+// A report stays as long as anything of it is stored, so a hold on its artifact keeps it, too.
+var reports = target{
+	table: "reports", key: "t.id::text", age: "t.finished_at", tie: "t.id", tieType: "bigint",
+	where: `not exists (select from artifacts a where a.report_id = t.id)
+            and not exists (select from artifact_parts part where part.report_id = t.id)`,
+	bytes: "0", location: "'{}'::text[]",
 }
 
 // The parts of a report that failed are listed as long as their objects are there.

@@ -11,14 +11,14 @@ import (
 	"backoffice/periodic"
 )
 
-// What cleanup may have deleted from the ledger is left out: rows written before the cutoff of one of its
-// runs, and so ticks before it.
+// What cleanup may have deleted from the ledger or of its gaps is left out: rows written before the cutoff of one
+// of its runs, and so ticks before it.
 const dueSchedulesSQL = `
 select name, spec, timezone, next_run_at,
        greatest(changed_at, next_run_at - interval '7 days',
                 (select max(cleaned.cutoff)
                    from cleanup_runs cleaned
-                  where cleaned.target = 'schedule_runs'
+                  where cleaned.target in ('schedule_runs', 'schedule_gaps')
                     and not cleaned.dry_run
                     and not cleaned.refused)) as since
   from schedules

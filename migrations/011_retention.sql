@@ -1,0 +1,3 @@
+-- What the policies reports and schedule-gaps find their rows by.
+create index reports_finished_at on reports (finished_at, id);
+create index schedule_gaps_at on schedule_gaps (at);
