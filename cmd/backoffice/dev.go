@@ -47,6 +47,7 @@ between runs; Ctrl-C stops it all.
 			&cli.IntFlag{Name: "pg-port", EnvVars: []string{"BACKOFFICE_PG_PORT"}, DefaultText: "unix socket only",
 				Usage: "also listen on this `PORT` of 127.0.0.1"},
 			storeFlag(),
+			timezoneFlag(),
 			&cli.BoolFlag{Name: "no-samples", EnvVars: []string{"BACKOFFICE_NO_SAMPLES"},
 				Usage: "leave an empty database empty"},
 		),
@@ -60,6 +61,9 @@ func runDev(c *cli.Context) error {
 	}
 	if port := c.Int("pg-port"); port < 0 || port > 65535 {
 		return usagef("--pg-port %d is no port; choose one from 1 to 65535", port)
+	}
+	if err := checkTimezone(c.String("timezone")); err != nil {
+		return err
 	}
 	settings, err := devAPISettings(c)
 	if err != nil {
@@ -119,6 +123,9 @@ func (d *dev) run(ctx context.Context) error {
 	if err := migrations.Up(ctx, pool, func(string) {}); err != nil {
 		return err
 	}
+	if err := d.tryStore(pool); err != nil {
+		return err
+	}
 	placed, err := d.placeSamples(ctx, pool)
 	if err != nil {
 		return err
@@ -136,6 +143,15 @@ func (d *dev) run(ctx context.Context) error {
 		return err
 	}
 	return nil // it was asked to end while it was still beginning
+}
+
+// tryStore finds out whether the store can be used, before anybody is told that all is well.
+func (d *dev) tryStore(pool *pgxpool.Pool) error {
+	stores, err := openStores(d.c, pool)
+	if err != nil {
+		return err
+	}
+	return stores.Close()
 }
 
 // keepWorking runs one worker after another until ctx ends.
@@ -156,7 +172,7 @@ func (d *dev) keepWorking(ctx context.Context) error {
 func (d *dev) work(ctx context.Context) (failed error) {
 	settings := workerSettings{
 		clientID: newClientID(), softStop: 10 * time.Second, hardStop: 5 * time.Second, rescueAfter: defaultRescueAfter,
-		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3, timezone: "UTC",
+		group: queue.DefaultGroup(), liveness: queue.DefaultLiveness, maxCrashRescues: 3, timezone: d.c.String("timezone"),
 		artifactRetention: report.DefaultRetention,
 	}
 	var err error

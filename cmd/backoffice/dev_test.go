@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -124,6 +125,25 @@ func TestDevRefusesAnAddressThatItCannotHave(t *testing.T) {
 	refused(t, backoffice(t, "dev", "--data-dir", dir, "--addr", "0.0.0.0:0"), exitFailed, "no API key yet", "BACKOFFICE_API_KEY")
 }
 
+// Nobody is told that all is well before it is.
+func TestDevRefusesWhatItsWorkerCannotUse(t *testing.T) {
+	t.Parallel()
+	dir := devDir(t)
+	refused(t, backoffice(t, "dev", "--data-dir", dir, "--timezone", "Mars/Base"), exitUsage, "--timezone", "Mars/Base")
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("a refused dev has made %v %v", made, err)
+	}
+	others := t.TempDir()
+	if err := os.WriteFile(filepath.Join(others, "somebody-elses"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := backoffice(t, "dev", "--data-dir", dir, "--store", "file://"+others)
+	refused(t, r, exitFailed, "--store", others)
+	if r.stdout != "" {
+		t.Errorf("it has said %q", r.stdout)
+	}
+}
+
 func TestDevEndsWithEverythingItStarted(t *testing.T) {
 	t.Parallel()
 	dir := devDir(t)
@@ -167,7 +187,8 @@ func TestDevShowsTheWholeInOneCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = dev.Wait() // it was killed
-	dev = startDev(t, dir, "200 orders:")
+	dev = startDev(t, dir, "200 orders:", "--timezone", "Europe/London")
+	contains(t, backoffice(t, "schedules", "show", "sales-summary-daily", "--data-dir", dir).stdout, "Europe/London")
 	if n := orders(); n != 200 {
 		t.Errorf("after kill -9 there are %d orders, want 200", n)
 	}

@@ -11,7 +11,6 @@ import (
 	"backoffice/internal/queue"
 	"backoffice/internal/report"
 	"backoffice/jobs"
-	"backoffice/periodic"
 	"backoffice/workers"
 )
 
@@ -80,8 +79,7 @@ fetching and lets running jobs finish; a second signal exits at once.
 				Usage: "discard a job after this many processes have died while they ran it"},
 			&cli.BoolFlag{Name: "poll-only", EnvVars: []string{"BACKOFFICE_POLL_ONLY"},
 				Usage: "use neither LISTEN nor session locks, for a pooler in transaction mode; jobs start up to a second later"},
-			&cli.StringFlag{Name: "timezone", EnvVars: []string{"BACKOFFICE_TIMEZONE"}, Value: "UTC",
-				Usage: "`ZONE` of the built-in timetable's times of day and days, such as Europe/London; the same for all processes"},
+			timezoneFlag(),
 			&cli.StringFlag{Name: "health-addr", EnvVars: []string{"BACKOFFICE_HEALTH_ADDR"},
 				Usage: "serve /livez and /readyz on this `ADDRESS`, such as :8081 (default: nowhere)"},
 			&cli.StringFlag{Name: "profile", EnvVars: []string{"BACKOFFICE_PROFILE"},
@@ -208,8 +206,8 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 	if err := checkGroup(s.group); err != nil {
 		return s, err
 	}
-	if _, err := periodic.ParseZone(s.timezone); err != nil {
-		return s, usagef("--timezone: %w", err)
+	if err := checkTimezone(s.timezone); err != nil {
+		return s, err
 	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)
