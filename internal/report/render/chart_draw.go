@@ -68,7 +68,7 @@ func (c *Chart) draw(area draw.Canvas) {
 	}
 	p.X.Tick.Length = 5
 	p.Y.Padding = 4
-	p.X.Tick.Label = chartText(softColor, draw.XCenter, draw.YTop)
+	p.X.Tick.Label = chartText(softColor, draw.XCenter, draw.YTop-0.2) // lower, or the ticks end in the figures
 	p.Y.Tick.Label = chartText(softColor, draw.XRight, draw.YCenter)
 	if c.Kind == RankChart {
 		c.drawRanks(area, p)
