@@ -126,7 +126,8 @@ func TestHoldsAreAddedListedAndRemoved(t *testing.T) {
 func TestRetentionIsListedAndSet(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	contains(t, s.text("retention", "list"), "temp-files        temp_files        30 days       1,000       100%  true", "orphans           orphans             1 day       1,000        50%  true")
+	cells := strings.Join(strings.Fields(s.text("retention", "list")), " ")
+	contains(t, cells, "temp-files temp_files 30 days 1,000 100% true", "orphans orphans 1 day 1,000 50% true", "reports reports 365 days 1,000 100% true")
 	contains(t, s.text("retention", "set", "temp-files", "--age", "14d", "--batch-size", "50", "--max-share", "0.25", "--enabled=false"), "14 days", "50", "25%", "false")
 	if n := s.number(`select count(*) from audit_log where action = 'set_retention' and target = 'policy temp-files' and reason = 'age 336h0m0s, batch size 50, share 0.25, disabled'`); n != 1 {
 		t.Errorf("the change is %d times in the audit log", n)
