@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -29,6 +30,9 @@ func (a GenerateReportArgs) At(tick time.Time) (Args, error) {
 	if len(a.Params) > 0 {
 		if err := json.Unmarshal(a.Params, &params); err != nil {
 			return nil, fmt.Errorf("args: field \"params\" wants an object: %w", err)
+		}
+		if params == nil {
+			return nil, errors.New("args: field \"params\" wants an object, not null; leave it out")
 		}
 	}
 	from, to := periodDays(a.Period, tick.In(zone))

@@ -38,4 +38,8 @@ func TestPeriodIsThatOfTheTick(t *testing.T) {
 	if args, err := twice.At(time.Now()); err == nil {
 		t.Errorf("a period beside a first day was answered as %+v", args)
 	}
+	null := jobs.GenerateReportArgs{Type: "sales-summary", Format: "csv", Period: "yesterday", Params: []byte(`null`)}
+	if args, err := null.At(time.Now()); err == nil {
+		t.Errorf("parameters that are null were answered as %+v", args)
+	}
 }

@@ -77,7 +77,7 @@ func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, &brokenError{c.name, err}
 	}
-	args, err := d.Decode(c.kind, c.encoded)
+	args, err := guard(func() (river.JobArgs, error) { return d.Decode(c.kind, c.encoded) })
 	if err != nil {
 		return false, &brokenError{c.name, err}
 	}
@@ -130,11 +130,24 @@ func resolve(args river.JobArgs, at time.Time) (river.JobArgs, error) {
 	if !ok {
 		return args, nil
 	}
-	resolved, err := ticked.At(at)
-	if err != nil {
-		return nil, err
-	}
-	return resolved, resolved.Validate()
+	return guard(func() (river.JobArgs, error) {
+		resolved, err := ticked.At(at)
+		if err != nil {
+			return nil, err
+		}
+		return resolved, resolved.Validate()
+	})
+}
+
+// guard answers a panic in the code of a kind as an error: one row of schedules must not end every process that
+// claims it.
+func guard(ofKind func() (river.JobArgs, error)) (args river.JobArgs, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			args, err = nil, fmt.Errorf("the code of the kind panicked: %v", fault)
+		}
+	}()
+	return ofKind()
 }
 
 const probeSQL = `select /* periodic.claim */ 1`

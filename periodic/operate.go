@@ -80,7 +80,7 @@ func (o Operator) check(d *Draft, now time.Time) (river.PeriodicSchedule, error)
 
 // args are those of a job that is enqueued at an instant.
 func (o Operator) args(kind string, encoded []byte, at time.Time) (river.JobArgs, error) {
-	args, err := o.Decode(kind, encoded)
+	args, err := guard(func() (river.JobArgs, error) { return o.Decode(kind, encoded) })
 	if err != nil {
 		return nil, err
 	}
