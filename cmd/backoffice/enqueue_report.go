@@ -100,7 +100,7 @@ func reportArgs(c *cli.Context) (args jobs.GenerateReportArgs, err error) {
 				return args, usagef("--period %s decides what --%s is; give one of the two", args.Period, name)
 			}
 		}
-		args.Timezone = c.String("timezone")
+		args.Timezone, _ = params["timezone"].(string) // by its flag or by --param
 		delete(params, "timezone")
 	}
 	if args.Params, err = json.Marshal(params); err != nil {
@@ -264,6 +264,8 @@ func checkFree(path string, overwrite bool) error {
 		return usagef("--out %s is a folder; name a file in it", path)
 	case err == nil && !overwrite:
 		return usagef("--out %s exists; name another file, or give --overwrite", path)
+	case err == nil && !found.Mode().IsRegular():
+		return usagef("--out %s is no ordinary file, and cannot be replaced by one; write it with --out - and a redirection", path)
 	case err == nil:
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):

@@ -124,8 +124,12 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// saveFile makes a file appear with all that write writes, or not at all.
+// saveFile makes a file appear with all that write writes, or not at all. A symbolic link stays one: what it leads to
+// is replaced.
 func saveFile(path string, write func(io.Writer) error) (err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
 	part := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".part")
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {

@@ -45,6 +45,7 @@ func TestWrongReportRequestsAreOneSentenceAndExitCode2(t *testing.T) {
 		{"--type order-lines --format csv --wait --out " + taken, []string{"exists", "--overwrite"}},
 		{"--type order-lines --format csv --wait --out /nowhere/x.csv", []string{"there is no folder /nowhere"}},
 		{"--type order-lines --format csv --wait --out /", []string{"is a folder"}},
+		{"--type order-lines --format csv --wait --out /dev/null --overwrite", []string{"is no ordinary file", "--out -"}},
 		{"--type order-lines --format csv --wait --out - --output json", []string{"standard output"}},
 		{"--type sales-summary --format pdf --from 2010-12-01 --to 2010-12-02 --param top=many", []string{"--param top=many: is no whole number"}},
 	} {
@@ -159,6 +160,14 @@ func TestDownloadIsCompleteOrAbsent(t *testing.T) {
 	}
 	refused(t, s.try("reports", "download", "1", "--out", file), exitUsage, "exists", "--overwrite")
 	s.text("reports", "download", "1", "--out", file, "--overwrite")
+	link := filepath.Join(t.TempDir(), "latest.csv")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	s.text("reports", "download", "1", "--out", link, "--overwrite")
+	if kind, err := os.Lstat(link); err != nil || kind.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link has become %v, %v", kind.Mode(), err)
+	}
 
 	s.exec(`update stored_chunks set content = overlay(content placing '\x58'::bytea from 20)`)
 	refused(t, s.try("reports", "download", "1", "--out", filepath.Join(dir, "damaged.csv")), exitFailed, "report 1 is damaged", "--force")
@@ -247,6 +256,10 @@ func TestParametersTakeCommas(t *testing.T) {
 	s.text(generate("--param", "country=Korea, Republic of", "--param", "currency=EUR", "--period", "last-month", "--timezone", "Asia/Seoul")...)
 	if got := s.word(`select params ->> 'country' || ' ' || (params ->> 'currency') || ' ' || (params ->> 'timezone') || ' ' || right(params ->> 'from', 2) from reports`); got != "Korea, Republic of EUR Asia/Seoul 01" {
 		t.Errorf("params = %q", got)
+	}
+	s.text(generate("--period", "last-month", "--param", "timezone=Asia/Seoul")...) // a flag may be given so, too
+	if got := s.word(`select string_agg(distinct params ->> 'timezone', ' ') from reports`); got != "Asia/Seoul" {
+		t.Errorf("timezones = %q", got)
 	}
 }
 
