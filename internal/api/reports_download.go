@@ -136,13 +136,20 @@ func stalledOr(caller context.Context, err error) error {
 	return err
 }
 
-// singleRange is the request without a Range that is to be ignored.
+// noBytes asks for the last none of the bytes, which cannot be satisfied (RFC 9110, 14.1.2).
+var noBytes = regexp.MustCompile(`^bytes=-0+$`)
+
+// singleRange is the request without a Range that is to be ignored, and with one that http.ServeContent refuses
+// in the place of one that it should.
 func singleRange(r *http.Request) *http.Request {
-	if given := r.Header.Get("Range"); given == "" || oneRange.MatchString(given) {
+	given := r.Header.Get("Range")
+	if given == "" || oneRange.MatchString(given) && !noBytes.MatchString(given) {
 		return r
 	}
 	r = r.Clone(r.Context())
-	r.Header.Del("Range")
+	if r.Header.Del("Range"); noBytes.MatchString(given) {
+		r.Header.Set("Range", "bytes=-")
+	}
 	return r
 }
 
