@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/xuri/excelize/v2"
@@ -27,12 +26,12 @@ func writeXLSX(w io.Writer, doc *Document) (int64, error) {
 
 // writeSheets goes on in a new sheet after sheetRows rows.
 func writeSheets(w io.Writer, doc *Document, sheetRows int64) (rows int64, err error) {
-	folder, err := os.MkdirTemp("", "backoffice-xlsx-")
+	folder, err := newSheetFolder()
 	if err != nil {
-		return 0, fmt.Errorf("make a folder for the sheets: %w", err)
+		return 0, err
 	}
-	book := workbook{file: excelize.NewFile(excelize.Options{TmpDir: folder}), names: sheetNames{}, sheetRows: sheetRows}
-	defer func() { err = errors.Join(err, book.file.Close(), os.RemoveAll(folder)) }()
+	book := workbook{file: excelize.NewFile(excelize.Options{TmpDir: folder.path}), names: sheetNames{}, sheetRows: sheetRows}
+	defer func() { err = errors.Join(err, book.file.Close(), folder.close()) }()
 	if err := book.begin(doc); err != nil {
 		return 0, err
 	}
@@ -42,7 +41,7 @@ func writeSheets(w io.Writer, doc *Document, sheetRows int64) (rows int64, err e
 			return rows, err
 		}
 	}
-	return rows, book.write(w, folder)
+	return rows, book.write(w, folder.path)
 }
 
 // write puts the sheets together.
