@@ -309,7 +309,7 @@ comment on view inspect.cleanup is 'One row per retention policy: what its last 
 
 create view inspect.reports as
 select report.id, report.type, report.format, report.params, report.status,
-       case when report.status = 'running' then to_char(report.done * 100, 'FM990') || '%' end as done,
+       case when report.status = 'running' then to_char(least(floor(report.done * 100), 99), 'FM990') || '%' end as done,
        report.rows, pg_size_pretty(report.bytes) as size,
        report.requested_at,
        date_trunc('milliseconds', coalesce(report.started_at, report.finished_at, now()) - report.requested_at) as wait,

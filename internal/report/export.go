@@ -38,9 +38,11 @@ const (
 )
 
 const (
-	// How many transitions a part covers follows from the rows of the part before, and is at most that of its
-	// rows; the first is taken to have so many rows for each.
+	// How many transitions a part covers follows from the rows of the part before, see nextTransitions; the first
+	// is taken to have so many rows for each.
 	firstRowsEach = 25
+	// sparseSteps is how many times as many as the first a part covers at most where most are passed over.
+	sparseSteps = 4
 	// partLimit bounds the snapshot of a part whatever happens, such as a store that stalls.
 	partLimit = "60s"
 )
@@ -93,9 +95,20 @@ func (r *run) readParts(ctx context.Context, written chan<- *partWriter) error {
 		if err != nil {
 			return err
 		}
-		transitions = min(max(int(int64(transitions)*int64(r.PartRows)/max(rows, 1)), 1), r.PartRows)
+		transitions = r.nextTransitions(transitions, rows)
 	}
 	return nil
+}
+
+// nextTransitions is how many transitions the part after one of so many transitions and rows is to cover. Where
+// most are passed over, because of a country, the next ones may all be wanted: there the rows say little.
+func (r *run) nextTransitions(transitions int, rows int64) int {
+	most := r.PartRows
+	if 2*rows < int64(transitions) {
+		most = sparseSteps * r.PartRows / firstRowsEach
+	}
+	wanted := int64(transitions) * int64(r.PartRows) / max(rows, 1)
+	return int(min(max(wanted, 1), max(int64(most), 1)))
 }
 
 // needsHeader says whether the output lacks the line that even a csv without rows has.

@@ -32,12 +32,13 @@ select /* report.resume */ part.part_no, part.last_id, part.hash_state, report.w
 update /* report.resume */ reports
    set rows = 0,
        bytes = 0,
-       done = 0
+       done = 0,
+       started_at = clock_timestamp()
  where id = $1`
 )
 
-// resume reads what earlier attempts have recorded, and forgets it when it cannot be gone on from.
-func (r *run) resume(ctx context.Context, tx pgx.Tx) error {
+// resume reads what earlier attempts have recorded of a version, and forgets it when it cannot be gone on from.
+func (r *run) resume(ctx context.Context, tx pgx.Tx, version int) error {
 	r.output = output{whole: sha256.New()}
 	var state []byte
 	whole := false
@@ -45,7 +46,7 @@ func (r *run) resume(ctx context.Context, tx pgx.Tx) error {
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("find the parts of report %d: %w", r.id, err)
 	}
-	if whole {
+	if whole && version == r.kind.Version {
 		err = r.output.whole.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
 		if err == nil {
 			return nil

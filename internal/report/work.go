@@ -128,14 +128,22 @@ func (r *run) make(ctx context.Context) error {
 // A failed report whose job runs again was retried by an operator.
 const (
 	beginSQL = `
-update /* report.begin */ reports
+with /* report.begin */ before as (
+  select version
+    from reports
+   where id = $1
+     for update
+)
+update reports
    set status = 'running',
        version = $2,
        started_at = coalesce(started_at, clock_timestamp()),
        finished_at = null,
        error = null
+  from before
  where id = $1
-   and status in ('queued', 'running', 'failed')`
+   and status in ('queued', 'running', 'failed')
+returning before.version`
 	statusSQL = `
 select /* report.begin */ status
   from reports
@@ -150,14 +158,15 @@ func (r *run) begin(ctx context.Context) (done bool, err error) {
 		if r.id, err = record(ctx, tx, r.JobID, r.CreatedAt, r.request); err != nil {
 			return err
 		}
-		begun, err := tx.Exec(ctx, beginSQL, r.id, r.kind.Version)
-		if err == nil && begun.RowsAffected() == 0 {
+		var version int // that earlier attempts have made parts of
+		err := tx.QueryRow(ctx, beginSQL, r.id, r.kind.Version).Scan(&version)
+		if errors.Is(err, pgx.ErrNoRows) {
 			return tx.QueryRow(ctx, statusSQL, r.id).Scan(&status)
 		}
 		if err != nil {
 			return fmt.Errorf("begin report %d: %w", r.id, err)
 		}
-		return r.resume(ctx, tx)
+		return r.resume(ctx, tx, version)
 	})
 	switch {
 	case err != nil:
@@ -170,10 +179,16 @@ func (r *run) begin(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
+// sheetsRead is the share of the work on an xlsx that is done once its rows are read: they are put together then.
+const sheetsRead = 0.65
+
 // document writes a report that is one document, from its beginning.
 func (r *run) document(ctx context.Context, made time.Time) error {
 	r.output.lastID = r.output.watermark
 	src := &Source{DB: r.Pool, Params: r.params, Format: r.format, Watermark: r.output.watermark, Made: made, Progress: r.progress.tell}
+	if r.format == render.FormatXLSX {
+		src.Progress = func(done float64, rows int64) { r.progress.tell(done*sheetsRead, rows) }
+	}
 	doc, err := r.kind.Build(ctx, src)
 	if err != nil {
 		return fmt.Errorf("read the data of report %d: %w", r.id, err)

@@ -180,6 +180,77 @@ func TestACancelledReportThatWaitsForAnAttemptKeepsNoParts(t *testing.T) {
 	o.wantSound()
 }
 
+// A report that is cancelled while its process dies is left to whoever finds its job ended.
+func TestACancelledReportOfADeadProcessKeepsNoParts(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`update river_job set state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{dead}' where id = $1`, made.JobID)
+	o.exec(`insert into temp_files (location) values ('file:reports/1/1-x')`)
+	o.exec(`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id)
+	        values ($1, 1, 'file:reports/1/1-x', 1, 1, sha256('x'), '', 1)`, made.ID)
+	_, err := o.cancel(made.ID)
+	must(t, err)
+	for _, ended := range []bool{false, true} {
+		if ended { // by who found that the process had died
+			o.exec(`update river_job set state = 'cancelled', finalized_at = now() where id = $1`, made.JobID)
+		}
+		_, err = report.Settle(t.Context(), o.pool)
+		must(t, err)
+		parts, marked := o.number(`select count(*) from artifact_parts`), o.number(`select count(*) from temp_files where deleting_at is not null`)
+		if gone := parts == 0 && marked == 1; gone != ended {
+			t.Errorf("its job has ended: %t, and there are %d parts, %d of them left to the next cleanup", ended, parts, marked)
+		}
+	}
+	o.wantSound()
+}
+
+// Parts of two versions would make a file whose columns change in its midst.
+func TestPartsOfAnotherVersionAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.process("A", 3_000)
+	made := o.request(orderLines("csv", nil)).Report
+	stop := o.work("another build")
+	pgtest.Eventually(t, "it has parts", func() (bool, error) {
+		return o.number(`select count(*) from artifact_parts`) > 0 || o.get(made.ID).Status.Final(), nil
+	})
+	stop()
+	if o.get(made.ID).Status.Final() {
+		t.Fatal("it was complete before it was stopped")
+	}
+	o.exec(`update reports set version = 99 where id = $1`, made.ID)
+	rows, err := o.pool.Query(t.Context(), `select location from artifact_parts`)
+	must(t, err)
+	before, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	o.work("this build")
+	o.await(made.ID, report.StatusCompleted)
+	for _, location := range before {
+		if o.number(`select count(*) from artifact_parts where location = $1`, location) > 0 {
+			t.Errorf("part %s of the other version is in the artifact", location)
+		}
+	}
+	if rows := len(exported(t, "csv", o.read(made.ID))); rows != 12_000 {
+		t.Errorf("the artifact has %d rows, want 12000", rows)
+	}
+	o.wantSound()
+}
+
+// Where a filter passes over many, the next part may have all its rows.
+func TestAPartAfterASparseStretchIsNoLargerThanOthers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t) // whose parts have 100 rows
+	o.process("A", 2_000)
+	o.process("B", 300)
+	o.exec(`set session_replication_role = replica; update orders set country = 'Zed' where number like 'B-%'; set session_replication_role = origin`)
+	o.work("test")
+	_, made := o.make(orderLines("csv", map[string]string{"country": "Zed"}))
+	if most := o.number(`select max(rows) from artifact_parts where report_id = $1`, made.ID); most > 200 || made.Rows != 1_200 {
+		t.Errorf("a part has %d rows of %d", most, made.Rows)
+	}
+}
+
 // Where the signal of a cancellation is not heard, such as behind a pooler, the report's row is seen.
 func TestACancelledReportStopsWithoutASignal(t *testing.T) {
 	t.Parallel()
