@@ -72,8 +72,8 @@ func (l *Lab) runMixed(beside bool) func(context.Context, *Database) (Figures, e
 		}
 		watched := watchSnapshots(ctx, db)
 		figures, err = l.runLatency(mixedRate, contender{start: start, inserter: queue.NewInserter})(ctx, db)
-		longest := watched()
-		if err != nil {
+		longest, blind := watched()
+		if err = errors.Join(err, blind); err != nil {
 			return nil, err
 		}
 		if beside {

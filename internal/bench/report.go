@@ -95,9 +95,9 @@ func (l *Lab) runReport(format string, sums *sameBytes) func(context.Context, *D
 		}
 		watched := watchSnapshots(ctx, db)
 		made, err := makeReport(ctx, db, format)
-		longest := watched()
+		longest, blind := watched()
 		peak, noPeak := peakBytes(worker.pid())
-		if err = errors.Join(err, noPeak, worker.stop()); err != nil {
+		if err = errors.Join(err, blind, noPeak, worker.stop()); err != nil {
 			return nil, err
 		}
 		if made.Rows != int64(l.lineCount()) {

@@ -19,25 +19,28 @@ select /* bench.snapshots */ coalesce(max(extract(epoch from clock_timestamp() -
 const snapshotsEvery = 200 * time.Millisecond
 
 // watchSnapshots looks at the transactions of reports until the function it answers is called, which answers
-// the age of the oldest that was seen.
-func watchSnapshots(ctx context.Context, db *Database) (longest func() time.Duration) {
-	ctx, stop := context.WithCancel(ctx)
-	found := make(chan time.Duration)
+// the age of the oldest that was seen, or why they could not be looked at.
+func watchSnapshots(ctx context.Context, db *Database) (longest func() (time.Duration, error)) {
+	watching, stop := context.WithCancel(ctx)
+	failed := make(chan error)
+	var oldest float64
 	go func() {
-		var oldest float64
 		for {
 			var age float64
-			if err := db.Pool.QueryRow(ctx, snapshotAgeSQL).Scan(&age); err == nil {
-				oldest = max(oldest, age)
+			err := db.Pool.QueryRow(watching, snapshotAgeSQL).Scan(&age)
+			if watching.Err() != nil {
+				err = nil // asked to stop
 			}
-			if pause(ctx, snapshotsEvery) != nil {
-				break
+			oldest = max(oldest, age)
+			if err != nil || pause(watching, snapshotsEvery) != nil {
+				failed <- err
+				return
 			}
 		}
-		found <- time.Duration(oldest * float64(time.Second))
 	}()
-	return func() time.Duration { // at least what can be told from nothing
+	return func() (time.Duration, error) {
 		stop()
-		return max(<-found, time.Millisecond)
+		err := <-failed
+		return max(time.Duration(oldest*float64(time.Second)), time.Millisecond), err // at least what can be told from nothing
 	}
 }

@@ -122,6 +122,9 @@ func (r *run) readPart(ctx context.Context, after, upto int64, written chan<- *p
 	rows, err = r.copyRange(ctx, sql, after, upto, to)
 	r.output.lastID = upto
 	r.output.rows += rows
+	if err != nil {
+		err = fmt.Errorf("read report %d: %w", r.id, err)
+	}
 	if to.part == nil {
 		return rows, err
 	}
@@ -131,7 +134,7 @@ func (r *run) readPart(ctx context.Context, after, upto int64, written chan<- *p
 		err = p.end()
 	}
 	if err != nil {
-		return 0, p.abandon(fmt.Errorf("read report %d: %w", r.id, err))
+		return 0, p.abandon(err)
 	}
 	select {
 	case written <- p:
