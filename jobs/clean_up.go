@@ -12,8 +12,8 @@ type CleanUpArgs struct {
 	Policy string `json:"policy,omitempty"  river:"unique"` // a row of retention_policies; empty: all that are enabled
 	DryRun bool   `json:"dry_run,omitempty" river:"unique"` // only tell what would go
 	// Cutoff spares what is younger, although the policy's age does not: the cutoff of a dry run makes this
-	// run be about the same rows.
-	Cutoff time.Time `json:"cutoff,omitzero" river:"unique"`
+	// run be about the same rows. It is a pointer because every instant spares something, the zero time nearly all.
+	Cutoff *time.Time `json:"cutoff,omitempty" river:"unique"`
 }
 
 // Kind is the stable name of the kind.

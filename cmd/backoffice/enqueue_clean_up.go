@@ -34,11 +34,11 @@ For the policies see backoffice retention list.`,
 		Action: func(c *cli.Context) error {
 			args := jobs.CleanUpArgs{Policy: c.String("policy"), DryRun: c.Bool("dry-run")}
 			if given := c.String("cutoff"); given != "" {
-				var err error
-				if args.Cutoff, err = time.Parse(time.RFC3339, given); err != nil {
+				cutoff, err := time.Parse(time.RFC3339, given)
+				if err != nil {
 					return usagef("--cutoff %q is no time; write it like 2026-01-31T08:00:00Z", given)
 				}
-				args.Cutoff = args.Cutoff.UTC()
+				args.Cutoff = new(cutoff.UTC())
 			}
 			request, err := requestOf(c, args)
 			if err != nil {

@@ -1,6 +1,7 @@
 package cleanup_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -157,7 +158,7 @@ func TestACutoffSparesWhatIsYounger(t *testing.T) {
 	dry := s.dryRun("temp-files")
 	_, later := s.tempFile("file", 31)
 	s.exec(`update temp_files set created_at = $2::timestamptz + interval '1 microsecond' where location = $1`, later, dry.Cutoff)
-	run := s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: dry.Cutoff})
+	run := s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: &dry.Cutoff})
 	if s.has(old) || !s.has(later) || !run.SetHash.Equal(dry.SetHash) {
 		t.Errorf("the run says %+v, the dry run %+v", run, dry)
 	}
@@ -166,9 +167,23 @@ func TestACutoffSparesWhatIsYounger(t *testing.T) {
 		t.Errorf("announced by %+v (%v), want the dry run %d", announced, err, dry.ID)
 	}
 	_, young := s.tempFile("file", 29)
-	s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: time.Now()})
+	s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: new(time.Now())})
 	if !s.has(young) {
 		t.Error("a cutoff deletes what is younger than the policy's age")
+	}
+}
+
+// Every instant spares what is younger, the zero time as well.
+func TestACutoffOfLongAgoSparesAll(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	_, location := s.tempFile("postgres", 31)
+	var args jobs.CleanUpArgs
+	if err := json.Unmarshal([]byte(`{"policy": "temp-files", "cutoff": "0001-01-01T00:00:00Z"}`), &args); err != nil {
+		t.Fatal(err)
+	}
+	if run := s.cleanBy(args); run.Rows != 0 || !s.has(location) {
+		t.Errorf("the run says %+v", run)
 	}
 }
 

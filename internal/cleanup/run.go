@@ -57,13 +57,9 @@ select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamp
 returning id, cutoff`
 
 // begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished;
-// one that was refused answers its refusal again. A cutoff that is not zero spares what is younger.
-func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err error) {
+// one that was refused answers its refusal again. A cutoff that is not nil spares what is younger.
+func (r *run) begin(ctx context.Context, cutoff *time.Time) (finished bool, err error) {
 	r.at.age = beginning
-	var most *time.Time
-	if !cutoff.IsZero() {
-		most = &cutoff
-	}
 	var refused bool
 	var text string
 	err = r.Fence(ctx, func(tx pgx.Tx) error {
@@ -72,7 +68,7 @@ func (r *run) begin(ctx context.Context, cutoff time.Time) (finished bool, err e
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, most).Scan(&r.id, &r.cutoff)
+		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, cutoff).Scan(&r.id, &r.cutoff)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -36,7 +36,7 @@ func TestExactlyTheExpiredGo(t *testing.T) {
 	want, bytes, held := one[string](s, setHashSQL, dry.Cutoff), one[int64](s, `select sum(bytes)::bigint from temp_files where created_at < $1 and not exists (select from holds where key = temp_files.id::text)`, dry.Cutoff),
 		one[int64](s, `select count(*) from temp_files where created_at < $1 and exists (select from holds where key = temp_files.id::text)`, dry.Cutoff)
 	begun := time.Now()
-	run := s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: dry.Cutoff})
+	run := s.cleanBy(jobs.CleanUpArgs{Policy: "temp-files", Cutoff: &dry.Cutoff})
 	took := time.Since(begun)
 	if dry.SetHash.String() != want || run.SetHash.String() != want {
 		t.Errorf("hash of the dry run %s, of the run %s, want %s", dry.SetHash, run.SetHash, want)
