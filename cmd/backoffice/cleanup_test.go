@@ -101,6 +101,25 @@ func TestARefusedCleanupSaysWhy(t *testing.T) {
 	refused(t, s.try("enqueue", "clean-up", "--cutoff", "yesterday"), exitUsage, `--cutoff "yesterday" is no time`)
 }
 
+// Rows whose objects lie in files that the worker process was not given: neither run promises them, and both fail.
+func TestACleanupThatCannotDeleteFails(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.tempFiles(1)
+	s.exec(`insert into temp_files (location, created_at) select 'file:downloads/' || n || '.zip', now() - interval '40 days' from generate_series(1, 4) n`)
+	s.working(func() {
+		for _, tc := range []struct{ flag, want string }{{"--dry-run", "temp-files would delete 1 row of temp_files"}, {"--dry-run=false", "temp-files deleted 1 row of temp_files"}} {
+			r := s.try("enqueue", "clean-up", "--policy", "temp-files", tc.flag, "--wait")
+			if r.code != exitFailed {
+				t.Errorf("%s: exit code %d", tc.flag, r.code)
+			}
+			contains(t, r.stdout, tc.want)
+			contains(t, r.stderr, "temp-files could not delete 4 rows, the first ", "file:downloads/1.zip", "--store file:///DIR")
+		}
+		s.text("enqueue", "clean-up", "--policy", "artifacts", "--wait")
+	})
+}
+
 func TestHoldsAreAddedListedAndRemoved(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -18,7 +18,9 @@ func enqueueCleanUpCommand() *cli.Command {
 		Usage: "delete now what is past its retention, or tell what would go",
 		Description: `A dry run tells how many rows and bytes would go, the oldest and the newest, some of
 them, and a number that is the same for the same set of rows. With its cutoff the run
-that follows is about the same set, and says why not where it differs.
+that follows is about the same set, and says why not where it differs. With --wait
+the exit code is 1 when a row could not be deleted, or could not be were it no dry run:
+mostly one whose object lies in files, met by a worker without --store file:///DIR.
 
   backoffice enqueue clean-up --policy temp-files --dry-run --wait
   backoffice enqueue clean-up --policy temp-files --cutoff 2026-03-04T12:00:00.5Z --wait
@@ -72,7 +74,18 @@ func enqueueCleanUp(c *cli.Context, pool *pgxpool.Pool, request jobRequest, poli
 	if err := printCleanUp(c, job, runs); err != nil {
 		return err
 	}
-	return job.failure(c)
+	return errors.Join(job.failure(c), undeleted(runs))
+}
+
+// undeleted is the error of runs with rows that could not be deleted.
+func undeleted(runs []cleanupRun) error {
+	var failed error
+	for _, run := range runs {
+		if run.Errors > 0 {
+			failed = errors.Join(failed, fmt.Errorf("%s could not delete %s, the first %s", run.Policy, count(int(run.Errors), "row"), run.Error))
+		}
+	}
+	return failed
 }
 
 // operatorError makes wrong usage of what somebody asked for that is not there or out of range.
@@ -118,10 +131,10 @@ func (r *cleanupRun) compare(announced cleanup.Run) {
 	if *r.AsAnnounced {
 		return
 	}
-	held := max(r.Held-announced.Held, 0)
+	held, failed := max(r.Held-announced.Held, 0), max(r.Errors-announced.Errors, 0)
 	r.Difference = fmt.Sprintf("dry run %d announced %s, this run deleted %s: %s held since, %s could not be deleted, %s changed, were locked or went otherwise",
-		announced.ID, thousands(announced.Rows), thousands(r.Rows), thousands(held), thousands(r.Errors),
-		thousands(max(announced.Rows-r.Rows-held-r.Errors, 0)))
+		announced.ID, thousands(announced.Rows), thousands(r.Rows), thousands(held), thousands(failed),
+		thousands(max(announced.Rows-r.Rows-held-failed, 0)))
 }
 
 func printCleanUp(c *cli.Context, job enqueuedJob, runs []cleanupRun) error {

@@ -99,13 +99,7 @@ func (b *batch) work(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	changes := &pgx.Batch{}
-	if b.dry {
-		for _, row := range free {
-			b.gone.add(b.target.table, row)
-		}
-	} else {
-		b.remove(changes, free)
-	}
+	b.remove(changes, free)
 	b.record(changes, b.gone)
 	if err := tx.SendBatch(ctx, changes).Close(); err != nil {
 		return fmt.Errorf("delete rows of %s: %w", b.target.table, err)

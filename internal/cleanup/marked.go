@@ -86,13 +86,16 @@ func (r *run) recordIn(ctx context.Context, tx pgx.Tx, g gone) error {
 	return nil
 }
 
-// deleteLocations deletes every object of a row. A dry run only counts it.
+// deleteLocations deletes every object of a row. A dry run only asks whether this process can.
 func (r *run) deleteLocations(ctx context.Context, row row) error {
-	if r.dry {
-		return nil
-	}
 	for _, location := range row.locations {
-		if err := r.Stores.Delete(ctx, location); err != nil {
+		var err error
+		if r.dry {
+			_, err = r.Stores.Check(location)
+		} else {
+			err = r.Stores.Delete(ctx, location)
+		}
+		if err != nil {
 			return err
 		}
 	}

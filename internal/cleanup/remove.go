@@ -20,7 +20,8 @@ delete /* cleanup.Run */ from {table} t
  where t.ctid = any($1::tid[])`
 
 // remove queues what deletes rows whose objects, if any, lie in the database, and what marks those with
-// objects elsewhere. A row with an object that this process cannot reach stays as it is.
+// objects elsewhere. A row with an object that this process cannot reach stays as it is. A dry run queues
+// nothing, and counts what would go.
 func (b *batch) remove(changes *pgx.Batch, rows []row) {
 	var inside []row
 	for _, row := range rows {
@@ -28,6 +29,8 @@ func (b *batch) remove(changes *pgx.Batch, rows []row) {
 		switch {
 		case err != nil:
 			b.gone.fail(row, err)
+		case b.dry:
+			b.gone.add(b.target.table, row)
 		case within:
 			inside = append(inside, row)
 			b.gone.add(b.target.table, row)
