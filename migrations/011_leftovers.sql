@@ -3,3 +3,6 @@ create index reports_finished_at on reports (finished_at, id);
 create index schedule_gaps_at on schedule_gaps (at);
 -- Those among which what dead attempts left behind is looked for.
 create index reports_given_up on reports (id) where status in ('failed', 'cancelled');
+-- The report that an object of temp_files belongs to, or belonged to.
+create index temp_files_of_reports on temp_files (split_part(location, '/', 2))
+ where location like 'postgres:reports/%' or location like 'file:reports/%';

@@ -102,6 +102,28 @@ func TestPlainTargets(t *testing.T) {
 	}
 }
 
+// A part of a report that failed may be named by temp_files only.
+func TestAReportStaysAsLongAsAnObjectOfIt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	kept, gone := s.report("failed"), s.report("failed")
+	s.exec(`update reports set finished_at = now() - interval '2 years'`)
+	s.register(fmt.Sprintf("file:reports/%d/1-x", kept), 31)
+	s.register(fmt.Sprintf("file:other/%d/1-x", gone), 31)
+	s.register(fmt.Sprintf("postgres:reports/%d0/1-x", gone), 31)
+	if err := s.hold("temp_files", s.texts(`select min(id)::text from temp_files`)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		s.clean("temp-files")
+		s.clean("reports")
+		if n := one[int](s, `select count(*) from reports where id = $1`, kept); n != want || one[int](s, `select count(*) from reports`) != want {
+			t.Errorf("the report is there %d times, want %d", n, want)
+		}
+		s.exec(`delete from holds`)
+	}
+}
+
 func TestAllEnabledPoliciesRunAndNoOther(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -74,11 +74,15 @@ var artifacts = target{
 	deleted:  deletePartsOfSQL,
 }
 
-// A report stays as long as anything of it is stored, so a hold on its artifact keeps it, too.
+// A report stays as long as anything of it is stored, so a hold on its artifact keeps it, too, and one on an
+// object of a report that failed, which only temp_files may name.
 var reports = target{
 	table: "reports", key: "t.id::text", age: "t.finished_at", tie: "t.id", tieType: "bigint",
 	where: `not exists (select from artifacts a where a.report_id = t.id)
-            and not exists (select from artifact_parts part where part.report_id = t.id)`,
+            and not exists (select from artifact_parts part where part.report_id = t.id)
+            and not exists (select from temp_files f
+                             where split_part(f.location, '/', 2) = t.id::text
+                               and (f.location like 'postgres:reports/%' or f.location like 'file:reports/%'))`,
 	bytes: "0", location: "'{}'::text[]",
 }
 
