@@ -66,8 +66,8 @@ func AddMissingPolicies(ctx context.Context, db postgres.DB) error {
 	return nil
 }
 
-// Months count as 30 days, and an age beyond what Go can hold as 285 years, as far as people are shown it;
-// what is deleted is decided by Postgres.
+// Months count as 30 days, and an age beyond what Go can hold, of the 2000 years that the table takes, as 285
+// years, as far as people are shown it; what is deleted is decided by Postgres.
 const listPoliciesSQL = `
 select /* cleanup.ListPolicies */ name, target, make_interval(secs => least(extract(epoch from age), 9e9)), batch_size, max_share, enabled
   from retention_policies
