@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -25,6 +26,7 @@ const (
 type CleanUpWorker struct {
 	river.WorkerDefaults[jobs.CleanUpArgs]
 	Deps
+	Budget time.Duration // 0: a minute
 }
 
 // Work deletes batch by batch, each under the fence. When its time is up the job is put off for a moment
@@ -32,19 +34,22 @@ type CleanUpWorker struct {
 // job: a person has to look.
 func (w *CleanUpWorker) Work(ctx context.Context, job *river.Job[jobs.CleanUpArgs]) error {
 	cleaner := cleanup.Cleaner{
-		Pool: w.Pool, Stores: w.Stores, Log: w.Log, JobID: job.ID, Budget: cleanUpBudget,
+		Pool: w.Pool, Stores: w.Stores, Log: w.Log, JobID: job.ID, Budget: cmp.Or(w.Budget, cleanUpBudget),
 		Fence: func(ctx context.Context, work func(pgx.Tx) error) error {
 			return queue.InAttemptTx(ctx, w.Pool, job.JobRow, work)
 		},
 	}
 	outcome, err := cleaner.Run(ctx, job.Args)
 	switch {
+	case outcome.More: // what has failed beside is tried again, and is the job's error once there is no more
+		if err != nil {
+			w.Log.WarnContext(ctx, "cleanup put off with errors", "job_id", job.ID, "error", err)
+		}
+		return river.JobSnooze(cleanUpPause)
 	case errors.Is(err, cleanup.ErrNotFound):
 		outcome.Refused = append(outcome.Refused, err.Error())
 	case err != nil:
 		return err
-	case outcome.More:
-		return river.JobSnooze(cleanUpPause)
 	}
 	return queue.InJobTx(ctx, w.Pool, job.JobRow, func(tx pgx.Tx) (queue.Outcome, error) {
 		if err := cleanup.Close(ctx, tx, job.ID); err != nil || len(outcome.Refused) == 0 {

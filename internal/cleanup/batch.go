@@ -29,29 +29,35 @@ select /* cleanup.Run */ t.ctid, {key}, {age}, {bytes}, {location}
    for update of t skip locked`
 )
 
-// deleteRows deletes what is older than the cutoff, batch by batch. done says that none is left.
+// deleteRows deletes what is older than the cutoff, batch by batch, and then what is marked. done says that
+// none is left.
 func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 	t, err := targetOf(r.policy.Target)
 	if err != nil {
 		return false, &refusedError{fmt.Sprintf("policy %s: %v", r.policy.Name, err)}
 	}
-	if r.at.key == "" {
-		r.at.key = t.first()
-	}
-	if !r.resumed {
+	if r.capped() {
 		if err := r.checkShare(ctx, t); err != nil {
 			return false, err
 		}
 	}
-	if t.objects && !(r.dry && r.resumed) { // a dry run leaves them, and would count them again
-		if done, err := r.finishMarked(ctx, t); err != nil || !done {
+	if r.at.key == "" {
+		r.at.key = t.first()
+	}
+	if r.markedAt == nil {
+		if done, err := r.deleteOld(ctx, t); err != nil || !done {
 			return false, err
 		}
 	}
+	if !t.objects {
+		return true, nil
+	}
+	return r.finishMarked(ctx, t)
+}
+
+// deleteOld goes through the old rows. done says that all were looked at.
+func (r *run) deleteOld(ctx context.Context, t target) (done bool, err error) {
 	for {
-		if r.outOfTime() {
-			return false, nil
-		}
 		begun := time.Now()
 		b := &batch{run: r, target: t}
 		if err := r.Fence(ctx, func(tx pgx.Tx) error { return b.work(ctx, tx) }); err != nil {
@@ -61,7 +67,7 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 			r.at = *b.gone.at
 		}
 		if len(b.marked) > 0 {
-			if err := r.finish(ctx, t, b.marked); err != nil {
+			if _, err := r.finish(ctx, t, b.marked, false); err != nil {
 				return false, err
 			}
 		}
@@ -70,6 +76,9 @@ func (r *run) deleteRows(ctx context.Context) (done bool, err error) {
 		}
 		if err := r.rest(ctx, begun); err != nil {
 			return false, err
+		}
+		if r.late() {
+			return false, nil
 		}
 	}
 }
@@ -87,7 +96,6 @@ type batch struct {
 
 // work locks rows, leaves out what is held, needed or out of reach, and deletes or marks the others.
 func (b *batch) work(ctx context.Context, tx pgx.Tx) error {
-	b.gone, b.marked = gone{}, nil // should the transaction run again
 	rows, err := b.next(ctx, tx)
 	if err != nil || len(rows) == 0 {
 		return err

@@ -40,10 +40,10 @@ type Cleaner struct {
 	Pool   *pgxpool.Pool
 	Stores *store.Stores
 	Log    *slog.Logger
-	// Fence runs work in a transaction that commits only if the attempt of the job is still ours.
+	// Fence runs work once, in a transaction that commits only if the attempt of the job is still ours.
 	Fence  func(ctx context.Context, work func(pgx.Tx) error) error
 	JobID  int64         // of the job that asks; 0: none does
-	Budget time.Duration // after which Run answers More at the next batch
+	Budget time.Duration // after which Run answers More once the step it is at is made; 0: none
 }
 
 // Outcome is what a Run came to.
@@ -54,7 +54,8 @@ type Outcome struct {
 
 // Run deletes, or with DryRun only tells, what is past the retention of the policy that args name, or of
 // all that are enabled. A job that calls it again, because there was More or because an attempt failed,
-// goes on where it stopped. The error of one policy stops no other; they are answered together.
+// goes on where it stopped, and makes a step at least, however short the budget. The error of one policy
+// stops no other; they are answered together, and with More: what has failed is then tried again.
 // ErrNotFound: there is no such policy.
 func (c *Cleaner) Run(ctx context.Context, args jobs.CleanUpArgs) (Outcome, error) {
 	if err := AddMissingPolicies(ctx, c.Pool); err != nil {

@@ -16,13 +16,16 @@ select /* cleanup.finishMarked */ t.ctid, {key}, {age}, {bytes}, {location}
  order by {tie}
  limit $2`
 
-// finishMarked deletes what earlier runs marked and did not get to the end of: they died, or an object
-// could not be deleted. done says that all were looked at.
+// finishMarked deletes what is marked: what earlier runs and this one did not get to the end of, because they
+// died, their time was up, or an object could not be deleted. It comes after the old rows, so that what fails
+// again and again keeps none of them waiting, and looks at each row once in a run. done says that all were
+// looked at.
 func (r *run) finishMarked(ctx context.Context, t target) (done bool, err error) {
-	for after := t.first(); ; {
-		if !r.dry && r.outOfTime() {
-			return false, nil
-		}
+	after := t.first()
+	if r.markedAt != nil {
+		after = *r.markedAt
+	}
+	for {
 		begun := time.Now()
 		found, err := r.Pool.Query(ctx, t.sql(nextMarkedSQL), after, r.policy.BatchSize)
 		if err != nil {
@@ -35,12 +38,14 @@ func (r *run) finishMarked(ctx context.Context, t target) (done bool, err error)
 		if len(rows) == 0 {
 			return true, nil
 		}
-		after = rows[len(rows)-1].key
-		if err := r.finish(ctx, t, rows); err != nil {
+		if after, err = r.finish(ctx, t, rows, true); err != nil {
 			return false, err
 		}
 		if err := r.rest(ctx, begun); err != nil {
 			return false, err
+		}
+		if r.late() {
+			return false, nil
 		}
 	}
 }
@@ -52,27 +57,34 @@ delete /* cleanup.finish */ from {table} t
 returning {key}`
 
 // finish deletes the objects of marked rows, outside any transaction, and then the rows whose objects are
-// gone. An object that cannot be deleted keeps its own row only.
-func (r *run) finish(ctx context.Context, t target, rows []row) error {
+// gone, until the time is up. An object that cannot be deleted keeps its own row only. What is left of a batch
+// is tried again at the end of the run, and counted as an error only then. It answers the key of the last
+// row it looked at.
+func (r *run) finish(ctx context.Context, t target, rows []row, atEnd bool) (last string, err error) {
 	var g gone
 	var emptied []row
 	for _, row := range rows {
 		err := r.deleteLocations(ctx, row)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			g.fail(row, err)
-		default:
+			return "", ctx.Err()
+		case err == nil:
 			emptied = append(emptied, row)
+		case atEnd:
+			g.fail(row, err)
+		}
+		if last = row.key; r.late() {
+			break
 		}
 	}
-	return r.Fence(ctx, func(tx pgx.Tx) error {
-		added := g // counted anew, should the transaction run again
-		if err := r.deleteEmptied(ctx, tx, t, emptied, &added); err != nil {
+	if atEnd {
+		g.markedAt = &last
+	}
+	return last, r.Fence(ctx, func(tx pgx.Tx) error {
+		if err := r.deleteEmptied(ctx, tx, t, emptied, &g); err != nil {
 			return err
 		}
-		return r.recordIn(ctx, tx, added)
+		return r.recordIn(ctx, tx, g)
 	})
 }
 

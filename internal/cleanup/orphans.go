@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/shopspring/decimal"
 
 	"backoffice/internal/store"
 )
@@ -19,9 +18,15 @@ import (
 // is its time of grace.
 const orphans = "orphans"
 
-// listPage is how many objects are listed at once: a store of files reads a folder anew for every page, which
-// with many pages is all it does. They take some megabytes.
-const listPage = 50_000
+// How many objects are listed at once. A store of files reads a folder anew for every page, which with many
+// pages is all it does; fifty thousand take some megabytes. But one that takes a while to answer, on a network
+// disk, must come to the end of a page well before the attempt ends: so pages begin small, and grow as long
+// as they are quick.
+const (
+	firstPage = 1_000
+	listPage  = 50_000
+	quickPage = time.Second
+)
 
 // Parts of a report that failed or was cancelled are not needed by it; temp_files names them until their
 // time has come.
@@ -33,35 +38,43 @@ select /* cleanup.sweepOrphans */ location
 // sweepOrphans deletes objects without a row from every store of this process. done says that all were
 // looked at.
 func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
-	if !r.resumed {
-		if err := r.checkOrphanShare(ctx); err != nil {
+	if r.capped() {
+		if done, err := r.checkOrphanShare(ctx); err != nil || !done {
 			return false, err
 		}
 	}
+	return r.eachPage(ctx, r.removeOrphans)
+}
+
+// eachPage goes through the objects of all stores, from where the run has come to. look records how far it
+// came, and says whether that is the end of the page. done says that all were looked at.
+func (r *run) eachPage(ctx context.Context, look func(context.Context, page) (through bool, err error)) (done bool, err error) {
+	looked, limit := false, firstPage
 	for _, name := range r.Stores.Names() {
 		swept, after := r.sweptTo(name)
 		for !swept {
-			if r.outOfTime() {
+			if looked && r.late() {
 				return false, nil
 			}
+			looked = true
 			begun := time.Now()
-			page, err := r.list(ctx, name, after)
+			p, err := r.list(ctx, name, after, limit)
 			if err != nil {
 				return false, err
 			}
-			if err := r.removeOrphans(ctx, page.orphans, name+":"+page.end); err != nil {
+			if through, err := look(ctx, p); err != nil || !through {
 				return false, err
 			}
-			swept, after = page.last, page.end
+			if time.Since(begun) < quickPage {
+				limit = min(2*limit, listPage)
+			}
+			swept, after = p.last, p.end
 			if err := r.rest(ctx, begun); err != nil {
 				return false, err
 			}
 		}
 	}
-	if !r.dry {
-		_, err = r.Stores.RemoveUnfinished(ctx, r.cutoff)
-	}
-	return err == nil, err
+	return true, nil
 }
 
 // sweptTo tells where the run, which may have been interrupted, goes on in a store: the key of its cursor
@@ -82,19 +95,30 @@ func (r *run) sweptTo(name string) (swept bool, after string) {
 
 // page is what one listing of a store found.
 type page struct {
+	store   string
+	after   string // path of the object before the first
 	objects int64
 	orphans []row
 	end     string // path of the last object
 	last    bool   // no object comes after it
 }
 
+// next is the location from which the run goes on once it is through the page.
+func (r *run) next(p page) *cursor {
+	names := r.Stores.Names()
+	if after := slices.Index(names, p.store) + 1; p.last && after < len(names) {
+		return &cursor{beginning, names[after] + ":"}
+	}
+	return &cursor{beginning, p.store + ":" + p.end}
+}
+
 // list looks through the next objects of a store for old ones that no row names.
-func (r *run) list(ctx context.Context, name, after string) (page, error) {
-	objects, err := r.Stores.List(ctx, name, after, listPage)
+func (r *run) list(ctx context.Context, name, after string, limit int) (page, error) {
+	objects, err := r.Stores.List(ctx, name, after, limit)
 	if err != nil {
 		return page{}, err
 	}
-	p := page{objects: int64(len(objects)), end: after, last: len(objects) < listPage}
+	p := page{store: name, after: after, objects: int64(len(objects)), end: after, last: len(objects) < limit}
 	old := map[string]store.Object{}
 	var locations []string
 	for _, object := range objects {
@@ -142,33 +166,48 @@ func (r *run) named(ctx context.Context, locations []string) (map[string]bool, e
 	return named, nil
 }
 
-// removeOrphans deletes objects in batches, and records that the run has come to a location.
-func (r *run) removeOrphans(ctx context.Context, found []row, end string) error {
-	for some := range slices.Chunk(found, r.policy.BatchSize) {
-		if err := r.removeSome(ctx, some); err != nil {
-			return err
+// removeOrphans deletes the orphans of a page in batches, until the time is up, and what processes left
+// half-written between its objects. It records the location it has come to.
+func (r *run) removeOrphans(ctx context.Context, p page) (through bool, err error) {
+	if !r.dry {
+		end := p.end
+		if p.last {
+			end = ""
+		}
+		if _, err := r.Stores.RemoveUnfinished(ctx, p.store, p.after, end, r.cutoff); err != nil {
+			return false, err
 		}
 	}
-	return r.Fence(ctx, func(tx pgx.Tx) error {
-		return r.recordIn(ctx, tx, gone{at: &cursor{beginning, end}})
-	})
+	for some := range slices.Chunk(p.orphans, r.policy.BatchSize) {
+		if all, err := r.removeSome(ctx, some); err != nil || !all {
+			return false, err
+		}
+	}
+	return true, r.Fence(ctx, func(tx pgx.Tx) error { return r.recordIn(ctx, tx, gone{at: r.next(p)}) })
 }
 
 // removeSome deletes the objects, one by one, and then what is left of the list of a failed report's parts.
-func (r *run) removeSome(ctx context.Context, found []row) error {
-	g := gone{at: &cursor{beginning, found[len(found)-1].key}}
+// all says that the time was not up before the last.
+func (r *run) removeSome(ctx context.Context, found []row) (all bool, err error) {
+	var g gone
+	looked := 0
 	for _, object := range found {
 		err := r.deleteLocations(ctx, object)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return false, ctx.Err()
 		case err != nil:
 			g.fail(object, err)
 		default:
 			g.add(orphans, object)
 		}
+		if looked++; r.late() {
+			break
+		}
 	}
-	return r.Fence(ctx, func(tx pgx.Tx) error {
+	all, found = looked == len(found), found[:looked]
+	g.at = &cursor{beginning, found[looked-1].key}
+	return all, r.Fence(ctx, func(tx pgx.Tx) error {
 		if !r.dry {
 			if _, err := tx.Exec(ctx, deletePartsAtSQL, keysOf(found)); err != nil {
 				return fmt.Errorf("delete the parts of objects without a row: %w", err)
@@ -178,25 +217,33 @@ func (r *run) removeSome(ctx context.Context, found []row) error {
 	})
 }
 
+const countOrphansSQL = `
+update /* cleanup.checkOrphanShare */ cleanup_runs
+   set counted = $2,
+       counted_orphans = $3,
+       cursor_at = '-infinity',
+       cursor_key = $4
+ where id = $1`
+
 // checkOrphanShare refuses a sweep that would delete more than the policy's share of all objects: a
-// database that lost its rows must not cost the objects, too.
-func (r *run) checkOrphanShare(ctx context.Context) error {
-	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
-		return nil
-	}
-	var total, without int64
-	for _, name := range r.Stores.Names() {
-		for after, last := "", false; !last; {
-			p, err := r.list(ctx, name, after)
-			if err != nil {
-				return err
+// database that lost its rows must not cost the objects, too. It counts page by page, as it deletes: millions
+// of files take longer than one attempt may. done says that all are counted, and that so many may go.
+func (r *run) checkOrphanShare(ctx context.Context) (done bool, err error) {
+	done, err = r.eachPage(ctx, func(ctx context.Context, p page) (bool, error) {
+		r.counted.objects += p.objects
+		r.counted.orphans += int64(len(p.orphans))
+		return true, r.Fence(ctx, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, countOrphansSQL, r.id, r.counted.objects, r.counted.orphans, r.next(p).key); err != nil {
+				return fmt.Errorf("record what run %d has counted: %w", r.id, err)
 			}
-			total, without = total+p.objects, without+int64(len(p.orphans))
-			after, last = p.end, p.last
-		}
+			return nil
+		})
+	})
+	switch {
+	case err != nil || !done:
+		return false, err
+	case r.counted.orphans > r.allowed(r.counted.objects):
+		return false, r.refuse(r.counted.objects, "objects")
 	}
-	if without > r.allowed(total) {
-		return r.refuse(total, "objects")
-	}
-	return nil
+	return true, r.pass(ctx)
 }

@@ -1,6 +1,7 @@
 package cleanup_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,21 +69,30 @@ func TestOldObjectsWithoutARowGo(t *testing.T) {
 func TestUnfinishedObjectsGoWithTheOrphans(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	path := filepath.Join(s.root, ".unfinished-OLD")
-	old := time.Now().Add(-48 * time.Hour)
-	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
+	s.object("file:reports/1/a")
+	unfinished := func(path string, hours int) string {
+		path = filepath.Join(s.root, path)
+		at := time.Now().Add(-time.Duration(hours) * time.Hour)
+		if err := errors.Join(os.WriteFile(path, []byte("half"), 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	if err := os.Chtimes(path, old, old); err != nil {
-		t.Fatal(err)
-	}
+	old, deep, fresh := unfinished(".unfinished-OLD", 48), unfinished("reports/1/.unfinished-OLD", 25), unfinished("reports/1/.unfinished-NEW", 23)
 	s.dryRun("orphans")
-	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("after a dry run: %v", err)
+	for _, path := range []string{old, deep, fresh} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("after a dry run: %v", err)
+		}
 	}
 	s.clean("orphans")
-	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("it is left: %v", err)
+	for _, path := range []string{old, deep} {
+		if _, err := os.Lstat(path); !os.IsNotExist(err) {
+			t.Errorf("it is left: %v", err)
+		}
+	}
+	if _, err := os.Lstat(fresh); err != nil {
+		t.Errorf("one that a process may be writing is gone: %v", err)
 	}
 }
 

@@ -17,11 +17,16 @@ type run struct {
 	dry      bool
 	deadline time.Time
 
-	id      int64
-	cutoff  time.Time
-	at      cursor
-	resumed bool // an earlier call has got somewhere, past the safety cap
+	id       int64
+	cutoff   time.Time
+	checked  bool // the safety cap lets it delete
+	counted  counted
+	at       cursor
+	markedAt *string // key of the last marked row that was looked at; nil: the old rows come first
 }
+
+// counted is how many objects the safety cap's check has counted so far, and how many no row names.
+type counted struct{ objects, orphans int64 }
 
 // cursor is the age and the key of the last row that was looked at, so that rows that stay are not read
 // again and again.
@@ -40,7 +45,7 @@ func (e *refusedError) Error() string { return e.text }
 
 const findRunSQL = `
 select /* cleanup.Run */ id, cutoff, finished_at is not null, refused, coalesce(error, ''),
-       cursor_at is not null or rows > 0 or errors > 0, coalesce(cursor_at, '-infinity'), cursor_key
+       checked, counted, counted_orphans, coalesce(cursor_at, '-infinity'), cursor_key, marked_key
   from cleanup_runs
  where job_id = $1
    and policy = $2
@@ -64,7 +69,7 @@ func (r *run) begin(ctx context.Context, cutoff *time.Time) (finished bool, err 
 	var text string
 	err = r.Fence(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).
-			Scan(&r.id, &r.cutoff, &finished, &refused, &text, &r.resumed, &r.at.age, &r.at.key)
+			Scan(&r.id, &r.cutoff, &finished, &refused, &text, &r.checked, &r.counted.objects, &r.counted.orphans, &r.at.age, &r.at.key, &r.markedAt)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -87,6 +92,7 @@ type gone struct {
 	sample                    []string
 	failed                    error // the first error
 	at                        *cursor
+	markedAt                  *string
 }
 
 // sampleSize is how many rows a run names.
@@ -126,7 +132,8 @@ update /* cleanup.Run */ cleanup_runs
        newest = greatest(newest, $8::timestamptz, $9::timestamptz),
        sample = (sample || $10::text[])[1:$11],
        cursor_at = coalesce($12::timestamptz, cursor_at),
-       cursor_key = coalesce($13, cursor_key)
+       cursor_key = coalesce($13, cursor_key),
+       marked_key = coalesce($14, marked_key)
  where id = $1`
 
 // record queues what adds to the run's row, in the transaction of what it tells of.
@@ -143,7 +150,7 @@ func (r *run) record(changes *pgx.Batch, g gone) {
 	if sample == nil {
 		sample = []string{}
 	}
-	changes.Queue(recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(), g.oldest, g.newest, sample, sampleSize, age, key)
+	changes.Queue(recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(), g.oldest, g.newest, sample, sampleSize, age, key, g.markedAt)
 }
 
 const endRunSQL = `
@@ -152,7 +159,8 @@ update /* cleanup.Run */ cleanup_runs
        error = coalesce($3, error),
        refused = $4,
        cursor_at = case when not $2 then cursor_at end,
-       cursor_key = case when not $2 then cursor_key else '' end
+       cursor_key = case when not $2 then cursor_key else '' end,
+       marked_key = case when not $2 then marked_key end
  where id = $1
 returning rows, bytes, held, errors, coalesce(error, ''), clock_timestamp() - started_at`
 
@@ -191,8 +199,9 @@ func (r *run) end(ctx context.Context, failed error) error {
 	return failed
 }
 
-// outOfTime tells whether the next batch is another call's.
-func (r *run) outOfTime() bool { return r.Budget > 0 && time.Now().After(r.deadline) }
+// late tells whether the next step is another call's. It is asked after a step, never before the first, so
+// that every call gets somewhere.
+func (r *run) late() bool { return r.Budget > 0 && time.Now().After(r.deadline) }
 
 const (
 	// restShare of a batch's time is left to others after it.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
+
+	"backoffice/internal/postgres"
 )
 
 const (
@@ -31,16 +34,13 @@ select /* cleanup.checkShare */ count(*)
          limit $2) few`
 
 // checkShare refuses a run that would delete more than the policy's share of the table: a wrong age or a
-// wrong clock must not empty it. A dry run is not refused: it is what one looks at then. It reads no more of
-// the old rows than the run may delete, and one.
+// wrong clock must not empty it. It reads no more of the old rows than the run may delete, and one.
 func (r *run) checkShare(ctx context.Context, t target) error {
-	if r.dry || r.policy.MaxShare.Equal(decimal.NewFromInt(1)) {
-		return nil
+	total, err := total(ctx, r.Pool, t, countTo)
+	if err != nil {
+		return err
 	}
-	var total, expired int64
-	if err := r.Pool.QueryRow(ctx, t.sql(totalSQL), countTo).Scan(&total); err != nil {
-		return fmt.Errorf("count the rows of %s: %w", t.table, err)
-	}
+	var expired int64
 	allowed := r.allowed(total)
 	if err := r.Pool.QueryRow(ctx, t.sql(expiredSQL), r.cutoff, allowed+1).Scan(&expired); err != nil {
 		return fmt.Errorf("count the old rows of %s: %w", t.table, err)
@@ -48,7 +48,39 @@ func (r *run) checkShare(ctx context.Context, t target) error {
 	if expired > allowed {
 		return r.refuse(total, "rows of "+t.table)
 	}
-	return nil
+	return r.pass(ctx)
+}
+
+// total counts the rows of a table up to a number, and estimates them beyond.
+func total(ctx context.Context, db postgres.DB, t target, countTo int) (total int64, err error) {
+	if err := db.QueryRow(ctx, t.sql(totalSQL), countTo).Scan(&total); err != nil {
+		return 0, fmt.Errorf("count the rows of %s: %w", t.table, err)
+	}
+	return total, nil
+}
+
+const passSQL = `
+update /* cleanup.pass */ cleanup_runs
+   set checked = true,
+       cursor_at = null,
+       cursor_key = ''
+ where id = $1`
+
+// pass writes down at once that the cap lets the run delete. Else a check that takes all the time there is
+// would be made again by every call, and none would come to a batch.
+func (r *run) pass(ctx context.Context) error {
+	r.at = cursor{age: beginning}
+	return r.Fence(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, passSQL, r.id); err != nil {
+			return fmt.Errorf("record that run %d may delete: %w", r.id, err)
+		}
+		return nil
+	})
+}
+
+// capped tells whether the safety cap has still to be asked. A dry run is not refused: it is what one looks at then.
+func (r *run) capped() bool {
+	return !r.dry && !r.checked && r.policy.MaxShare.LessThan(decimal.NewFromInt(1))
 }
 
 // allowed is how many of so many the policy lets one run delete.

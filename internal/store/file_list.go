@@ -37,9 +37,13 @@ func (s *fileStore) List(ctx context.Context, after string, limit int) ([]Object
 }
 
 // removeUnfinished removes files that no Put writes to any more: those not touched since before.
-func (s *fileStore) removeUnfinished(ctx context.Context, before time.Time) (removed int, err error) {
-	err = s.walk(ctx, "", "", func(folder *os.Root, _, name string) error {
-		if !strings.HasPrefix(name, unfinishedPrefix) {
+func (s *fileStore) removeUnfinished(ctx context.Context, after, upTo string, before time.Time) (removed int, err error) {
+	err = s.walk(ctx, "", after, func(folder *os.Root, prefix, name string) error {
+		path := prefix + name
+		switch {
+		case upTo != "" && path > upTo:
+			return fs.SkipAll
+		case path <= after || !strings.HasPrefix(name, unfinishedPrefix):
 			return nil
 		}
 		file, err := folder.Lstat(name)
@@ -50,7 +54,7 @@ func (s *fileStore) removeUnfinished(ctx context.Context, before time.Time) (rem
 		}
 		return ignore(err, fs.ErrNotExist)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.SkipAll) {
 		return removed, fmt.Errorf("remove unfinished objects in %s: %w", s.dir, err)
 	}
 	return removed, nil

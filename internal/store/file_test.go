@@ -40,6 +40,48 @@ func TestPutAndDeleteInOneFolderAtOnce(t *testing.T) {
 	})
 }
 
+func TestAFolderGoesWithItsLastObject(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStores(t, "file://"+root)
+	first, last := put(t, s, "reports/1/a", nil), put(t, s, "reports/1/parts/b", nil)
+	put(t, s, "reports/2/a", nil)
+	for _, step := range []struct{ delete, gone, stays string }{{first, "reports/1/a", "reports/1/parts"}, {last, "reports/1", "reports/2"}} {
+		if err := s.Delete(t.Context(), step.delete); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(filepath.Join(root, step.gone)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("without %s %s is left (%v)", step.delete, step.gone, err)
+		}
+		if _, err := os.Lstat(filepath.Join(root, step.stays)); err != nil {
+			t.Errorf("without %s: %v", step.delete, err)
+		}
+	}
+}
+
+// What is looked through in pieces is all looked at, and each place once.
+func TestUnfinishedObjectsAreRemovedInRanges(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := openStores(t, "file://"+root)
+	for _, path := range []string{"a/1", "b", "c/d/e"} {
+		put(t, s, path, nil)
+	}
+	for _, folder := range []string{"", "a", "c", "c/d"} {
+		if err := os.WriteFile(filepath.Join(root, folder, ".unfinished-X"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, piece := range []struct {
+		after, upTo string
+		want        int
+	}{{"a/1", "b", 0}, {"b", "c/d/e", 2}, {"b", "", 0}, {"", "a/1", 2}, {"", "", 0}} {
+		if n, err := s.RemoveUnfinished(t.Context(), "file", piece.after, piece.upTo, time.Now().Add(time.Hour)); err != nil || n != piece.want {
+			t.Errorf("after %q up to %q: %d were removed (%v), want %d", piece.after, piece.upTo, n, err, piece.want)
+		}
+	}
+}
+
 func TestNoLinkIsFollowed(t *testing.T) {
 	t.Parallel()
 	outside, root := t.TempDir(), t.TempDir()
@@ -92,7 +134,7 @@ func TestUnfinishedObjectsAreRemovedOnceTheyAreOld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(-time.Hour)); err != nil || removed != 1 {
+	if removed, err := s.RemoveUnfinished(t.Context(), "file", "", "", time.Now().Add(-time.Hour)); err != nil || removed != 1 {
 		t.Errorf("removed %d (%v), want the old one", removed, err)
 	}
 	if _, err := os.Lstat(filepath.Join(root, "reports/1/.unfinished-OLD")); !errors.Is(err, os.ErrNotExist) {

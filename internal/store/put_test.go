@@ -72,7 +72,7 @@ func TestAPutThatDoesNotEndLeavesNothing(t *testing.T) {
 		if left := paths(t, s); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		if removed, err := s.RemoveUnfinished(t.Context(), time.Now().Add(time.Hour)); err != nil || removed > 0 {
+		if removed, err := s.RemoveUnfinished(t.Context(), s.Name(), "", "", time.Now().Add(time.Hour)); err != nil || removed > 0 {
 			t.Errorf("%d unfinished objects were left (%v)", removed, err)
 		}
 		for _, path := range []string{"reports/1/failing", "reports/1/cancelled"} {

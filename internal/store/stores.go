@@ -129,13 +129,17 @@ func (s *Stores) List(ctx context.Context, name, after string, limit int) ([]Obj
 	return from.List(ctx, after, limit)
 }
 
-// RemoveUnfinished removes what was left by a process that died while it put an object before the given
-// instant, and answers how many.
-func (s *Stores) RemoveUnfinished(ctx context.Context, before time.Time) (int, error) {
-	if s.file == nil { // an unfinished transaction leaves nothing
+// RemoveUnfinished removes from the named store what was left by a process that died while it put an object
+// before the given instant, and answers how many. It looks at what comes after one path up to another one, ""
+// for the end of all: a whole store may take long.
+func (s *Stores) RemoveUnfinished(ctx context.Context, name, after, upTo string, before time.Time) (int, error) {
+	if name == Postgres { // an unfinished transaction leaves nothing
 		return 0, nil
 	}
-	return s.file.removeUnfinished(ctx, before)
+	if _, err := s.of(name); err != nil {
+		return 0, err
+	}
+	return s.file.removeUnfinished(ctx, after, upTo, before)
 }
 
 // Close lets go of the directory. The pool stays open.
