@@ -85,6 +85,28 @@ func TestARowOnWhichAHoldIsBeingPlacedIsPassedBy(t *testing.T) {
 			}
 		})
 	}
+	t.Run("of a plain table", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.exec(`insert into worker_processes (client_id, host, pid, version, queues, started_at, beat_at, declared_dead_at)
+			select 'w' || n, 'h', n, 'v', '{}', now() - interval '1 year', now(), now() - interval '1 year' from generate_series(1, 2) n`)
+		placing, err := s.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cleanup.PlaceHold(t.Context(), placing, cleanup.Hold{Target: "worker_processes", Key: "w1", Reason: "r", PlacedBy: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		if run := s.clean("worker-processes"); run.Rows != 1 {
+			t.Errorf("while the hold is being placed the run says %+v", run)
+		}
+		if err := placing.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if left := s.texts(`select string_agg(client_id, ' ') from worker_processes`); left != "w1" {
+			t.Errorf("left: %s", left)
+		}
+	})
 }
 
 // A program places holds on random rows at random moments while others delete them. A hold that was placed
@@ -120,6 +142,10 @@ func (s *shop) holdMeanwhile(expired, batchSize int) {
 	s.exec(`update retention_policies set batch_size = $1`, batchSize)
 	var mu sync.Mutex
 	placed, refused := map[int64]bool{}, map[int64]error{}
+	if err := s.hold("temp_files", fmt.Sprint(expired/2)); err != nil { // one at least, whatever chance does
+		s.t.Fatal(err)
+	}
+	placed[int64(expired/2)] = true
 	begin, over := make(chan struct{}), make(chan struct{})
 	var holders, cleaners sync.WaitGroup
 	for holder := range 3 {
@@ -160,15 +186,20 @@ func (s *shop) holdMeanwhile(expired, batchSize int) {
 	close(over)
 	holders.Wait()
 	s.wantKept(expired, placed)
-	for id, err := range refused {
-		if !strings.Contains(err.Error(), fmt.Sprintf("temp_files %d", id)) {
-			s.t.Errorf("the refusal %q does not name row %d", err, id)
+	s.t.Logf("%d holds placed, %d refused, of %d rows", len(placed), len(refused), expired)
+	for id := int64(1); id <= int64(expired); id++ { // one at least that comes too late
+		if !placed[id] {
+			if refused[id] = s.hold("temp_files", fmt.Sprint(id)); !errors.Is(refused[id], cleanup.ErrNotFound) {
+				s.t.Errorf("a hold on the deleted row %d answers %v", id, refused[id])
+			}
+			break
 		}
 	}
-	if len(placed) == 0 || len(refused) == 0 || len(placed) == expired {
-		s.t.Errorf("%d holds were placed and %d refused of %d: the moments were no test", len(placed), len(refused), expired)
+	for id, err := range refused {
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("temp_files %d", id)) {
+			s.t.Errorf("the refusal %v does not name row %d", err, id)
+		}
 	}
-	s.t.Logf("%d holds placed, %d refused, of %d rows", len(placed), len(refused), expired)
 }
 
 // wantKept asserts that of the temp files those that are held, and no others, are there with their objects.

@@ -251,6 +251,25 @@ func TestAnObjectDeletedWhileItIsReadIsNeverCutShort(t *testing.T) {
 	})
 }
 
+// An object with a hole in it is none, and is not read as a shorter one.
+func TestAMissingChunkIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := openStores(t, "postgres:")
+	for missing := range 3 {
+		object, err := s.Open(t.Context(), put(t, s, fmt.Sprint("a/", missing), content(3*chunk)), 0)
+		if err == nil {
+			defer object.Close() //nolint:errcheck // a test's
+			_, err = pgtest.Pool(t).Exec(t.Context(), `delete from stored_chunks where path = $1 and n = $2`, fmt.Sprint("a/", missing), missing)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, object); err == nil || n != int64(missing)*chunk {
+			t.Errorf("without chunk %d: %d bytes were read, and %v", missing, n, err)
+		}
+	}
+}
+
 func TestLocationsOfAnotherStore(t *testing.T) {
 	t.Parallel()
 	files := openStores(t, "file://"+t.TempDir())
