@@ -18,8 +18,11 @@ func holdsCommand() *cli.Command {
 		Description: `A hold names a table and the key of a row. Cleanup passes a held row by, with its
 objects, until the hold is removed. It is refused once the row is being deleted.
 
+The key of a report, temp file or run of cleanup is its id; an artifact's is the id of
+its report. For the other tables see docs/cleanup.md.
+
   backoffice holds add temp_files 41 --reason "lawsuit 7"
-  backoffice holds add artifacts 12 --reason "audit of 2026"
+  backoffice holds add artifacts 12 --reason "audit of 2026"    the artifact of report 12
   backoffice holds list
   backoffice holds remove temp_files 41`,
 		Subcommands: []*cli.Command{holdsAddCommand(), holdsListCommand(), holdsRemoveCommand()},
