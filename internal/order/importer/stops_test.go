@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
 	"backoffice/internal/pgtest"
@@ -28,6 +29,7 @@ func TestStopped(t *testing.T) {
 	if _, err := Run(ctx, pool, inserter(t, pool), opts); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Run of a cancelled import: %v", err)
 	}
+	awaitServer(t, pool)
 	before := len(texts(t, pool, `select number from orders`)) // the first and those that were on their way
 	if before < 1 || before > 1+batchesAtOnce {
 		t.Errorf("%d orders were stored before the stop", before)
@@ -41,6 +43,15 @@ func TestStopped(t *testing.T) {
 	}
 	wantTexts(t, pool, `select count(*)::text from order_lines`, "16")
 	wantOneJobEach(t, pool)
+}
+
+// awaitServer returns when the server has ended what it does for connections that are cut: a commit that was on
+// its way may still come.
+func awaitServer(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	pgtest.Eventually(t, "the server does nothing for others", func() (bool, error) {
+		return texts(t, pool, `select count(*)::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`)[0] == "0", nil
+	})
 }
 
 func TestProgress(t *testing.T) {
