@@ -14,6 +14,18 @@ func offset(at time.Time, zone *time.Location) time.Duration {
 // wall is the local time at an instant.
 func wall(at time.Time, zone *time.Location) time.Time { return at.UTC().Add(offset(at, zone)) }
 
+// changes is when clocks of the zone are changed next after an instant; zero: never. It may name the
+// beginning of a year, at which nothing changes, as ZoneBounds does where the zone's data go on by a rule.
+// There Go lets every year end after 365 days: in the last hours of a leap year its bound has passed already,
+// and who went on from it would not get any further.
+func changes(at time.Time, zone *time.Location) time.Time {
+	_, end := at.In(zone).ZoneBounds()
+	if !end.IsZero() && !end.After(at) {
+		return time.Date(at.UTC().Year()+1, time.January, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return end
+}
+
 // upToMinute is the local time itself if it is a whole minute, else the next one. Changes of clocks fell on
 // seconds before the offsets of our days.
 func upToMinute(local time.Time) time.Time {
@@ -30,7 +42,7 @@ const mostOffset = 16 * time.Hour
 // for the first time or, where they skip it, the first instant after the gap.
 func reached(local time.Time, zone *time.Location) time.Time {
 	for at := local.Add(-mostOffset); ; {
-		_, end := at.In(zone).ZoneBounds()
+		end := changes(at, zone)
 		switch shown := local.Add(-offset(at, zone)); {
 		case shown.Before(at): // the change at this instant went past it
 			return at

@@ -54,12 +54,15 @@ func parseCron(line string, zone *time.Location) (*Cron, error) {
 }
 
 // Next is the first tick after an instant. It depends on nothing but the line, the timezone and the
-// instant.
+// instant. It always ends: zero says that there is no tick, as at the end of the years that Go can count.
 func (c *Cron) Next(after time.Time) time.Time {
 	if c.realTime {
 		return c.nextShown(after)
 	}
-	local, _ := c.match(firstAhead(after, c.zone))
+	local, ever := c.match(firstAhead(after, c.zone))
+	if !ever {
+		return time.Time{}
+	}
 	return reached(local, c.zone)
 }
 
@@ -67,15 +70,19 @@ func (c *Cron) Next(after time.Time) time.Time {
 // through one stretch of time between two changes of clocks after the other.
 func (c *Cron) nextShown(after time.Time) time.Time {
 	from := wall(after, c.zone).Truncate(time.Minute).Add(time.Minute)
-	for at := after; ; {
-		_, end := at.In(c.zone).ZoneBounds()
-		local, _ := c.match(from)
+	for at, last := after, after.AddDate(searchYears, 0, 0); at.Before(last); {
+		end := changes(at, c.zone)
+		local, ever := c.match(from)
 		tick := local.Add(-offset(at, c.zone))
-		if end.IsZero() || tick.Before(end) {
+		if ever && (end.IsZero() || tick.Before(end)) {
 			return tick
+		}
+		if end.IsZero() {
+			break
 		}
 		at, from = end, upToMinute(wall(end, c.zone))
 	}
+	return time.Time{}
 }
 
 // searchYears is longer than any line waits that is ever due: 29 February on a Sunday comes after 40 years
