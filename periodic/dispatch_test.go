@@ -3,7 +3,6 @@ package periodic_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,6 +105,97 @@ func TestLongOutageIsToldByItsLastTicksAndOneGap(t *testing.T) {
 	}
 }
 
+// The ticks of a cron line need not lie as near to each other just before the end of an outage as elsewhere.
+func TestLongOutageOfALineWhoseTicksAreUneven(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		spec, from, now   string
+		listed            int
+		latest, gap, next string // a gap from the first tick until this one; empty: none
+	}{
+		{"*/5 * 1-7 * *", "2026-01-01T00:00:00Z", "2026-06-20T12:00:00Z", periodic.MostMissed, "2026-06-07T23:55:00Z", "2026-02-01T06:40:00Z", "2026-07-01T00:00:00Z"},
+		{"* * * JAN *", "2026-01-01T00:00:00Z", "2026-02-10T12:00:00Z", periodic.MostMissed, "2026-01-31T23:59:00Z", "2026-01-25T01:20:00Z", "2027-01-01T00:00:00Z"},
+		{"0 * * * *", "2025-01-01T00:00:00Z", "2026-07-01T00:30:00Z", periodic.MostMissed, "2026-07-01T00:00:00Z", "2025-05-10T09:00:00Z", "2026-07-01T01:00:00Z"},
+		{"* * * * *", "2006-01-01T00:00:00Z", "2026-01-01T00:00:00Z", periodic.MostMissed, "2026-01-01T00:00:00Z", "2025-12-25T01:21:00Z", "2026-01-01T00:01:00Z"},
+		{"* * * * *", "2026-01-01T00:00:00Z", "2026-01-07T22:40:00Z", periodic.MostMissed, "2026-01-07T22:40:00Z", "", "2026-01-07T22:41:00Z"},
+		{"every 264h", "0001-01-01T00:00:00Z", "2026-01-01T00:00:00Z", periodic.MostMissed, "2025-12-27T00:00:00Z", "1724-11-06T00:00:00Z", "2026-01-07T00:00:00Z"},
+		{"@yearly", "0001-01-01T00:00:00Z", "2026-01-01T00:00:00Z", 2025, "2026-01-01T00:00:00Z", "", "2027-01-01T00:00:00Z"},
+	} {
+		t.Run(tc.spec+" from "+tc.from, func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Pool(t)
+			now, err := time.Parse(time.RFC3339, tc.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec(t, pool, `insert into schedules (name, kind, spec, next_run_at) values ('uneven', 'tick', $1, $2::text::timestamptz + interval '1 second')`, tc.spec, tc.from)
+			if _, err := newDispatcher(t, pool, now).Dispatch(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := numbers(t, pool, `select count(*) from schedule_runs`); n != tc.listed {
+				t.Errorf("%d ticks in the ledger, want %d", n, tc.listed)
+			}
+			if n := numbers(t, pool, `select count(*) from schedule_runs where outcome = 'enqueued' and tick_at = $1::text::timestamptz`, tc.latest); n != 1 {
+				t.Errorf("%s was not enqueued", tc.latest)
+			}
+			wantGaps(t, pool, tc.gap)
+			if next := instants(t, pool, `select next_run_at from schedules`); next != tc.next {
+				t.Errorf("due next at %s, want %s", next, tc.next)
+			}
+		})
+	}
+}
+
+// wantGaps asserts that the ledger begins where the only gap ends, or has none.
+func wantGaps(t *testing.T, pool *pgxpool.Pool, until string) {
+	t.Helper()
+	if got := instants(t, pool, `select until_at from schedule_gaps where cause = 'outage'`); got != until {
+		t.Errorf("gaps until %q, want %q", got, until)
+	}
+	if first := instants(t, pool, `select min(tick_at) from schedule_runs`); until != "" && first != until {
+		t.Errorf("the ledger begins at %s, want the end of the gap", first)
+	}
+}
+
+// instants are those that a query answers, in one line.
+func instants(t *testing.T, pool *pgxpool.Pool, sql string) string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var at time.Time
+		err := row.Scan(&at)
+		return at.UTC().Format(time.RFC3339), err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(texts, " ")
+}
+
+func TestTickCountsAsOnTimeUpToALateness(t *testing.T) {
+	t.Parallel()
+	tick := pgtest.Noon.Add(time.Hour)
+	for late, want := range map[time.Duration]string{0: "enqueued", periodic.Lateness: "enqueued", periodic.Lateness + time.Microsecond: "skipped"} {
+		t.Run(late.String(), func(t *testing.T) {
+			t.Parallel()
+			pool := pgtest.Pool(t)
+			sync1(t, pool, pgtest.Noon, periodic.Entry{Name: "hourly", Args: tickArgs{}, Spec: "@hourly", CatchUp: periodic.CatchUpSkip})
+			if _, err := newDispatcher(t, pool, tick.Add(late)).Dispatch(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]run{{"13:00:00", want, want == "enqueued"}}, ledger(t, pool)); diff != "" {
+				t.Errorf("ledger (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if periodic.Lateness != 30*time.Second {
+		t.Errorf("the lateness is %s; the docs say 30 s", periodic.Lateness)
+	}
+}
+
 func TestCatchingUpOnAllGoesInSmallTransactions(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
@@ -194,40 +284,6 @@ func TestScheduleOfPlainSQLGoesOnWithItsNextTick(t *testing.T) {
 	if diff := cmp.Diff([]run{{"12:00:30", "enqueued", true}, {"12:01:00", "enqueued", true}}, ledger(t, pool)); diff != "" {
 		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
-}
-
-func TestDispatcherWakesOnAChangeAndSleepsUntilTheTick(t *testing.T) {
-	t.Parallel()
-	pool := pgtest.Pool(t)
-	wake := make(chan struct{}, 1)
-	dispatcher := newDispatcher(t, pool, time.Time{})
-	dispatcher.Now, dispatcher.Wake = nil, wake
-	conn, err := pgx.Connect(t.Context(), pgtest.URL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	if _, err := conn.Exec(t.Context(), "listen "+periodic.Channel); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := contextWithCancel(t)
-	var running sync.WaitGroup
-	running.Go(func() { dispatcher.Run(ctx) })
-	running.Go(func() {
-		for {
-			if _, err := conn.WaitForNotification(ctx); err != nil {
-				return
-			}
-			wake <- struct{}{}
-		}
-	})
-	exec(t, pool, `insert into schedules (name, kind, spec) values ('often', 'tick', 'every 1s')`)
-	pgtest.Eventually(t, "three ticks have run", func() (bool, error) {
-		return numbers(t, pool, `select count(*) from schedule_runs where outcome = 'enqueued'`) >= 3, nil
-	})
-	stop()
-	running.Wait()
-	t.Logf("later than their ticks by %d ms at most", numbers(t, pool, `select max(extract(epoch from job.created_at - ran.tick_at) * 1000)::integer from schedule_runs ran join river_job job on job.id = ran.job_id`))
 }
 
 func TestScheduleInAnotherProcessesHandsIsLeftAlone(t *testing.T) {

@@ -3,6 +3,7 @@ package periodic
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -35,11 +36,11 @@ func settle(schedule river.PeriodicSchedule, policy CatchUp, tick, now time.Time
 	var s settlement
 	ticks, next := ticksUpTo(now, schedule, tick, mostMissed)
 	if !next.After(now) {
-		s.gapFrom, s.gapUntil = tick, schedule.Next(now.Add(-mostMissed*density(schedule)))
-		ticks, next = ticksUpTo(now, schedule, s.gapUntil, mostMissed)
+		ticks, next = lastUpTo(now, schedule, tick)
+		s.gapFrom, s.gapUntil = tick, ticks[0]
 	}
 	s.next = next
-	if last := len(ticks) - 1; last >= 0 && (policy == CatchUpLatest || now.Sub(ticks[last]) < lateness) {
+	if last := len(ticks) - 1; last >= 0 && (policy == CatchUpLatest || now.Sub(ticks[last]) <= lateness) {
 		s.run, s.skip = ticks[last:], ticks[:last]
 	} else {
 		s.skip = ticks
@@ -53,6 +54,22 @@ func ticksUpTo(now time.Time, schedule river.PeriodicSchedule, tick time.Time, m
 		ticks = append(ticks, tick)
 	}
 	return ticks, tick
+}
+
+// lastUpTo are the last mostMissed ticks up to now, none before the given one, and the tick after them. It looks
+// back twice as far until they are enough: an outage may be of years, with a tick a minute in all of them, or
+// with all of its ticks in one January.
+func lastUpTo(now time.Time, schedule river.PeriodicSchedule, first time.Time) (ticks []time.Time, next time.Time) {
+	for seconds := int64(mostMissed); ; seconds *= 2 { // no Duration is as long as an outage may be
+		from := schedule.Next(time.Unix(now.Unix()-seconds, 0))
+		if from.Before(first) {
+			from = first
+		}
+		ticks, next = ticksUpTo(now, schedule, from, math.MaxInt)
+		if len(ticks) >= mostMissed || from.Equal(first) {
+			return ticks[max(0, len(ticks)-mostMissed):], next
+		}
+	}
 }
 
 // postponed is when the job of a tick starts: up to jitter later, by an amount that follows from the name

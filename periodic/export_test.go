@@ -16,6 +16,7 @@ func SyncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, now time.T
 const (
 	MostPerClaim = mostPerClaim
 	MostMissed   = mostMissed
+	Lateness     = lateness
 	RetryBroken  = retryBroken
 )
 

@@ -82,11 +82,3 @@ func (e Every) Next(after time.Time) time.Time {
 	into := ((elapsed % interval) + interval) % interval
 	return time.Unix(elapsed-into+interval, 0).UTC()
 }
-
-// density is the least time between two ticks of any schedule of that sort.
-func density(schedule river.PeriodicSchedule) time.Duration {
-	if every, fixed := schedule.(Every); fixed {
-		return time.Duration(every)
-	}
-	return time.Minute
-}
