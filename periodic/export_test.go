@@ -20,5 +20,11 @@ const (
 	RetryBroken  = retryBroken
 )
 
+// ParseCron reads a cron line in a timezone that no name leads to.
+var ParseCron = parseCron
+
+// Changes is when clocks are changed next.
+var Changes = changes
+
 // Postponed is when the job of a tick starts.
 var Postponed = postponed
