@@ -25,7 +25,11 @@ type claimed struct {
 	now            time.Time
 }
 
-// What could not be dispatched a moment ago is left alone for a while.
+// The one loop that dispatches must not wait for others' transactions, which may stay open for hours.
+const waitBrieflySQL = `set /* periodic.claim */ local lock_timeout = '250ms'`
+
+// What could not be dispatched a moment ago is left alone for a while, and then has its turn after what came due
+// meanwhile: many that wait for locks must not keep all others waiting.
 const claimSQL = `
 select /* periodic.claim */ name, kind, args, spec, timezone, catch_up, jitter, next_run_at,
        (select max(ran.tick_at) from schedule_runs ran where ran.schedule = schedules.name),
@@ -33,8 +37,8 @@ select /* periodic.claim */ name, kind, args, spec, timezone, catch_up, jitter, 
   from schedules
  where paused_at is null
    and next_run_at <= coalesce($1::timestamptz, now())
-   and (last_error_at is null or last_error_at <= coalesce($1::timestamptz, now()) - $2::interval)
- order by next_run_at, name
+   and (retry_at is null or retry_at <= coalesce($1::timestamptz, now()))
+ order by greatest(next_run_at, retry_at), name
  limit 1
    for update of schedules skip locked`
 
@@ -58,14 +62,18 @@ const advanceSQL = `
 update /* periodic.claim */ schedules
    set next_run_at = $2,
        last_error = null,
-       last_error_at = null
+       last_error_at = null,
+       retry_at = null
  where name = $1`
 
 // claim settles the ticks of one schedule that is due: their jobs, their ledger rows and the next tick, in
 // one transaction. It answers false when nothing is due.
 func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx) (bool, error) {
+	if _, err := tx.Exec(ctx, waitBrieflySQL); err != nil {
+		return false, fmt.Errorf("claim a schedule: %w", err)
+	}
 	var c claimed
-	err := tx.QueryRow(ctx, claimSQL, d.clock(), retryBroken).
+	err := tx.QueryRow(ctx, claimSQL, d.clock()).
 		Scan(&c.name, &c.kind, &c.encoded, &c.spec, &c.timezone, &c.policy, &c.jitter, &c.nextRunAt, &c.settled, &c.now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
@@ -73,21 +81,31 @@ func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("claim a schedule: %w", err)
 	}
+	if err := d.settleTicks(ctx, tx, c); err != nil {
+		return false, blame(ctx, tx, c.name, err)
+	}
+	return true, nil
+}
+
+func (d *Dispatcher) settleTicks(ctx context.Context, tx pgx.Tx, c claimed) error {
 	schedule, err := ParseSpec(c.spec, c.timezone)
 	if err != nil {
-		return false, &brokenError{c.name, err}
+		return err
 	}
 	args, err := guard(func() (river.JobArgs, error) { return d.Decode(c.kind, c.encoded) })
 	if err != nil {
-		return false, &brokenError{c.name, err}
+		return err
 	}
 	todo := settle(schedule, c.policy, c.firstTick(schedule), c.now)
+	if !storable(todo.next) {
+		return fmt.Errorf("its next tick is in the year %d, beyond what can be stored; does schedule_runs hold a tick of the far future?", todo.next.UTC().Year())
+	}
 	for _, tick := range todo.run {
 		if err := d.enqueue(ctx, tx, c, args, tick); err != nil {
-			return false, err
+			return fmt.Errorf("tick %s: %w", tick.UTC().Format(time.RFC3339), err)
 		}
 	}
-	return true, c.record(ctx, tx, todo)
+	return c.record(ctx, tx, todo)
 }
 
 // firstTick is the first tick that is not settled. A row that plain SQL has written may say any instant,
@@ -104,7 +122,7 @@ func (c *claimed) firstTick(schedule river.PeriodicSchedule) time.Time {
 func (d *Dispatcher) enqueue(ctx context.Context, tx pgx.Tx, c claimed, args river.JobArgs, tick time.Time) error {
 	args, err := resolve(args, tick)
 	if err != nil {
-		return &brokenError{c.name, fmt.Errorf("tick %s: %w", tick.Format(time.RFC3339), err)}
+		return err
 	}
 	opts := &river.InsertOpts{}
 	if start := postponed(c.name, tick, c.jitter); start.After(c.now) {
@@ -112,14 +130,14 @@ func (d *Dispatcher) enqueue(ctx context.Context, tx pgx.Tx, c claimed, args riv
 	}
 	job, err := d.Jobs.InsertTx(ctx, tx, args, opts)
 	if err != nil {
-		return insertError(ctx, tx, c.name, fmt.Errorf("enqueue tick %s: %w", tick.Format(time.RFC3339), err))
+		return fmt.Errorf("enqueue: %w", err)
 	}
 	outcome := OutcomeEnqueued
 	if job.UniqueSkippedAsDuplicate { // the job of an earlier tick is not finished: this one adds none
 		outcome = OutcomeSkipped
 	}
 	if _, err := tx.Exec(ctx, ranSQL, c.name, tick, job.Job.ID, outcome, c.now); err != nil {
-		return fmt.Errorf("record tick %s of schedule %q: %w", tick.Format(time.RFC3339), c.name, err)
+		return fmt.Errorf("record: %w", err)
 	}
 	return nil
 }
@@ -152,47 +170,52 @@ func guard(ofKind func() (river.JobArgs, error)) (args river.JobArgs, err error)
 
 const probeSQL = `select /* periodic.claim */ 1`
 
-// insertError tells a job that can never be inserted, which is the schedule's fault, from a database that
-// is away, which is nobody's: then the transaction is, too.
-func insertError(ctx context.Context, tx pgx.Tx, schedule string, err error) error {
+// blame tells what stands in the way of one schedule, such as a job that can never be inserted or a lock that
+// another transaction holds, from a database that is away, which is nobody's fault: then the transaction is away,
+// too.
+func blame(ctx context.Context, tx pgx.Tx, schedule string, err error) error {
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
-		if !aboutServer(refused) {
-			return &brokenError{schedule, err}
+	switch {
+	case errors.As(err, &refused) && refused.Code == "55P03": // lock_not_available; without the tick, to be logged once
+		return &brokenError{schedule, fmt.Errorf("another transaction is in the way: %w", refused), retryLocked}
+	case refusedItself(err):
+		return &brokenError{schedule, err, retryBroken}
+	case refused == nil:
+		if _, gone := tx.Exec(ctx, probeSQL); gone == nil {
+			return &brokenError{schedule, err, retryBroken}
 		}
-	} else if _, gone := tx.Exec(ctx, probeSQL); gone == nil {
-		return &brokenError{schedule, err}
 	}
 	return fmt.Errorf("schedule %q: %w", schedule, err)
 }
 
-// aboutServer tells a refusal that is about the server, the connection or others from one of the job itself:
-// by its data, by a constraint, or by a trigger somebody has put on the jobs.
-func aboutServer(refused *pgconn.PgError) bool {
-	if len(refused.Code) < 2 {
-		return true
+// refusedItself tells what Postgres refuses to store because of what it is, by its data, by a constraint, or by a
+// trigger somebody has put on the table, from a refusal that is about the server, the connection or others.
+func refusedItself(err error) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || len(refused.Code) < 2 {
+		return false
 	}
 	switch refused.Code[:2] {
 	case "08", "25", "40", "53", "55", "57", "58", "XX": // connection, transaction, resources, locks, shutdown, system
-		return true
+		return false
 	}
-	return false
+	return true
 }
 
 // record writes down the ticks without jobs and moves the schedule on.
 func (c *claimed) record(ctx context.Context, tx pgx.Tx, done settlement) error {
 	if !done.gapUntil.IsZero() {
 		if _, err := tx.Exec(ctx, gapSQL, c.name, done.gapFrom, done.gapUntil, gapOutage, c.now); err != nil {
-			return fmt.Errorf("record the gap of schedule %q: %w", c.name, err)
+			return fmt.Errorf("record the gap: %w", err)
 		}
 	}
 	if len(done.skip) > 0 {
 		if _, err := tx.Exec(ctx, skippedSQL, c.name, done.skip, c.now); err != nil {
-			return fmt.Errorf("record skipped ticks of schedule %q: %w", c.name, err)
+			return fmt.Errorf("record skipped ticks: %w", err)
 		}
 	}
 	if _, err := tx.Exec(ctx, advanceSQL, c.name, done.next); err != nil {
-		return fmt.Errorf("move schedule %q on: %w", c.name, err)
+		return fmt.Errorf("move on: %w", err)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
@@ -28,6 +27,9 @@ type Dispatcher struct {
 
 	Wake <-chan struct{}  // something was sent on Channel; nil: nobody listens, and changes are looked for every second
 	Now  func() time.Time // a test's clock; nil: the database's, which all processes share
+
+	poll time.Duration // a test's own pollAlone or pollWoken; zero: theirs
+	held time.Duration // how long what is due, and in other hands, was left alone last
 }
 
 const (
@@ -38,6 +40,9 @@ const (
 	pollWoken = 5 * time.Second
 	// retryBroken is how often a schedule is tried again that could not be dispatched.
 	retryBroken = 30 * time.Second
+	// retryLocked is the same where a lock was in the way: a tick should not be half a minute late because
+	// of a transaction that took half a second.
+	retryLocked = time.Second
 )
 
 // Run dispatches until ctx ends: it sleeps until the next tick, or until Wake tells of a change. An error is
@@ -46,6 +51,9 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	longest, failing := pollAlone, false
 	if d.Wake != nil {
 		longest = pollWoken
+	}
+	if d.poll > 0 {
+		longest = d.poll
 	}
 	for {
 		sleep := longest
@@ -74,27 +82,25 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
-// A schedule that could not be dispatched is due again once it may be tried again.
-const nextTickSQL = `
-select /* periodic.Dispatch */
-       min(greatest(next_run_at, last_error_at + $2::interval)) - coalesce($1::timestamptz, clock_timestamp())
-  from schedules
- where paused_at is null`
-
 // none is Dispatch's answer when no tick is to come.
 const none = time.Duration(-1)
 
-// heldPause is how long to leave alone what is due and another process has in hand.
+// heldPause is how long to leave alone at first what is due and another process has in hand. It doubles up to
+// pollAlone: in other hands may be an open transaction that somebody has forgotten.
 const heldPause = 50 * time.Millisecond
 
-// Dispatch enqueues every tick that is due and answers how long it is until the next one, below zero if
-// there is none. A schedule that cannot be dispatched, by its spec or its args, is logged, shows why in
-// inspect.schedules, and holds up no other.
+// Dispatch enqueues every tick that is due and answers how long it is until the next one, a day at most, and
+// below zero if there is none. A schedule that cannot be dispatched, by its spec or its args, is logged, shows
+// why in inspect.schedules, and holds up no other.
 func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 	for {
-		left, err := d.untilNext(ctx)
-		if err != nil || left != 0 {
+		left, later, err := d.untilNext(ctx)
+		if err != nil {
 			return left, err
+		}
+		if left != 0 {
+			d.held = 0
+			return left, nil
 		}
 		claimed := false
 		err = postgres.InTx(ctx, d.Pool, func(tx pgx.Tx) (err error) {
@@ -110,21 +116,35 @@ func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 		case err != nil:
 			return none, err
 		case !claimed:
-			return heldPause, nil
+			d.held = min(max(2*d.held, heldPause), pollAlone)
+			return min(d.held, later), nil
 		}
 	}
 }
 
-// untilNext is how long it is until the next tick: zero if one is due, below zero if there is none.
-func (d *Dispatcher) untilNext(ctx context.Context) (time.Duration, error) {
-	var left *time.Duration
-	if err := d.Pool.QueryRow(ctx, nextTickSQL, d.clock(), retryBroken).Scan(&left); err != nil {
-		return none, fmt.Errorf("read the next tick: %w", err)
+// A schedule that could not be dispatched is due again once it may be tried again. A Duration does not hold the
+// time until any instant that a row may name, so the answers are a day at most.
+const nextTickSQL = `
+select /* periodic.Dispatch */
+       greatest(least(min(due.at) - clock.now, interval '1 day'), '0'),
+       least(min(due.at) filter (where due.at > clock.now) - clock.now, interval '1 day')
+  from (select coalesce($1::timestamptz, clock_timestamp()) as now) clock
+ cross join schedules
+ cross join lateral (select greatest(schedules.next_run_at, schedules.retry_at) as at) due
+ where schedules.paused_at is null
+ group by clock.now`
+
+// untilNext is how long it is until the next tick, zero if one is due and below zero if there is none, and how
+// long until the next one that is not due yet.
+func (d *Dispatcher) untilNext(ctx context.Context) (left, later time.Duration, err error) {
+	err = d.Pool.QueryRow(ctx, nextTickSQL, d.clock()).Scan(&left, &later)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return none, none, nil
 	}
-	if left == nil {
-		return none, nil
+	if err != nil {
+		return none, none, fmt.Errorf("read the next tick: %w", err)
 	}
-	return max(*left, 0), nil
+	return left, later, nil
 }
 
 // clock is the instant to go by, nil for the database's own.
@@ -140,20 +160,23 @@ func (d *Dispatcher) clock() *time.Time {
 type brokenError struct {
 	schedule string
 	cause    error
+	retry    time.Duration // how soon to try again
 }
 
 func (e *brokenError) Unwrap() error { return e.cause }
 func (e *brokenError) Error() string { return fmt.Sprintf("schedule %q: %v", e.schedule, e.cause) }
 
+// Whoever has the row in hand now notes what he meets himself.
 const noteSQL = `
   with before as (
 select name, last_error
   from schedules
  where name = $1
-   for update)
+   for update skip locked)
 update /* periodic.note */ schedules
    set last_error = $2,
-       last_error_at = coalesce($3::timestamptz, now())
+       last_error_at = coalesce($3::timestamptz, now()),
+       retry_at = coalesce($3::timestamptz, now()) + $4::interval
   from before
  where schedules.name = before.name
 returning before.last_error is distinct from $2`
@@ -162,9 +185,9 @@ returning before.last_error is distinct from $2`
 func (d *Dispatcher) note(ctx context.Context, broken *brokenError) error {
 	var fresh bool
 	reason := brief(broken.cause.Error())
-	err := d.Pool.QueryRow(ctx, noteSQL, broken.schedule, reason, d.clock()).Scan(&fresh)
+	err := d.Pool.QueryRow(ctx, noteSQL, broken.schedule, reason, d.clock(), broken.retry).Scan(&fresh)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows): // it was removed meanwhile
+	case errors.Is(err, pgx.ErrNoRows): // it was removed meanwhile, or is in other hands
 		return nil
 	case err != nil:
 		return fmt.Errorf("note why schedule %q is not dispatched (%s): %w", broken.schedule, reason, err)
@@ -172,14 +195,4 @@ func (d *Dispatcher) note(ctx context.Context, broken *brokenError) error {
 		d.Log.ErrorContext(ctx, "schedule not dispatched", "schedule", broken.schedule, "error", broken.cause)
 	}
 	return nil
-}
-
-// refusedByData says whether Postgres itself is well and refused what a schedule wants it to store.
-func refusedByData(err error) bool {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || len(refused.Code) < 2 {
-		return false
-	}
-	class := refused.Code[:2]
-	return class == "22" || class == "23" // data exceptions, constraints
 }

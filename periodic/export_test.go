@@ -18,7 +18,13 @@ const (
 	MostMissed   = mostMissed
 	Lateness     = lateness
 	RetryBroken  = retryBroken
+	RetryLocked  = retryLocked
+	HeldPause    = heldPause
+	PollAlone    = pollAlone
 )
+
+// PollEvery has a dispatcher look for changes that rarely.
+func (d *Dispatcher) PollEvery(poll time.Duration) { d.poll = poll }
 
 // ParseCron reads a cron line in a timezone that no name leads to.
 var ParseCron = parseCron

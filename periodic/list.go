@@ -35,7 +35,9 @@ type Schedule struct {
 	ErrorAt       *time.Time      `json:"error_at" doc:"When that was found last."`
 }
 
-const scheduleColumns = `name, kind, args::text, spec, timezone, catch_up, jitter_seconds, built_in, paused_at, next_run_at, overdue,
+// No Duration is as long as a schedule may be overdue that plain SQL has set back: a century says enough.
+const scheduleColumns = `name, kind, args::text, spec, timezone, catch_up, jitter_seconds, built_in, paused_at, next_run_at,
+       case when overdue > interval '36500 days' then interval '36500 days' else overdue end,
        last_tick_at, coalesce(last_outcome, ''), last_job_id, coalesce(last_job_state::text, ''), missed, coalesce(last_error, ''), last_error_at`
 
 const listSQL = `
@@ -138,8 +140,14 @@ func Runs(ctx context.Context, db postgres.DB, name string, limit int) ([]Run, e
 	return runs, nil
 }
 
+// storable says whether a tick lies in the years that the table and programs can hold.
+func storable(tick time.Time) bool {
+	year := tick.UTC().Year()
+	return 1 <= year && year <= 9999
+}
+
 // Upcoming are the next n ticks of the schedule, from the first that is not settled on; none while it is
-// paused, or when plain SQL has given it a spec that cannot be read.
+// paused, or when plain SQL has given it a spec that cannot be read, and fewer at the end of the year 9999.
 func (s Schedule) Upcoming(n int) []time.Time {
 	ticks := []time.Time{}
 	if s.NextRunAt == nil {
@@ -150,7 +158,9 @@ func (s Schedule) Upcoming(n int) []time.Time {
 		return ticks
 	}
 	for at := s.NextRunAt.Add(-time.Microsecond); len(ticks) < n; {
-		at = schedule.Next(at)
+		if at = schedule.Next(at); !storable(at) {
+			break
+		}
 		ticks = append(ticks, at.UTC())
 	}
 	return ticks

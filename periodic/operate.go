@@ -107,7 +107,7 @@ func (o Operator) Add(ctx context.Context, tx pgx.Tx, d Draft) (Schedule, error)
 	switch {
 	case errors.As(err, &refused) && refused.Code == "23505": // unique_violation
 		return Schedule{}, say(ErrExists, "name", "a schedule named %q exists; remove it first or take another name", d.Name)
-	case refusedByData(err):
+	case refusedItself(err):
 		return Schedule{}, say(ErrInvalid, "args", "args: Postgres does not store them: %s", err)
 	case err != nil:
 		return Schedule{}, fmt.Errorf("add schedule %q: %w", d.Name, err)
@@ -194,7 +194,8 @@ update /* periodic.Resume */ schedules
    set paused_at = null,
        next_run_at = $2,
        last_error = null,
-       last_error_at = null
+       last_error_at = null,
+       retry_at = null
  where name = $1`
 
 // The causes of a gap in the ledger.

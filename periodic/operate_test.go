@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -245,5 +246,26 @@ func TestListTellsHowSchedulesStand(t *testing.T) {
 	}
 	if found, err := periodic.List(t.Context(), pool, 1); err != nil || len(found) != 1 {
 		t.Errorf("limited to one: %+v, %v", found, err)
+	}
+}
+
+func TestResumedScheduleIsNotHeldBackByItsOldFault(t *testing.T) {
+	t.Parallel()
+	d := &desk{t, pgtest.Pool(t), pgtest.Noon}
+	d.must(d.add(periodic.Draft{Name: "often", Kind: "tick", Spec: "every 10s"}))
+	exec(t, d.pool, `update schedules set kind = 'sing'`)
+	d.now = pgtest.Noon.Add(10 * time.Second)
+	d.dispatch()
+	if s := d.must(d.pause); s.Error == "" || s.ErrorAt == nil {
+		t.Fatalf("it is not broken: %+v", s)
+	}
+	exec(t, d.pool, `update schedules set kind = 'tick'`)
+	if s := d.must(d.resume); s.Error != "" || s.ErrorAt != nil {
+		t.Errorf("resumed, it still says %q", s.Error)
+	}
+	d.now = pgtest.Noon.Add(20 * time.Second) // sooner than what is broken is tried again
+	d.dispatch()
+	if diff := cmp.Diff([]run{{"12:00:20", "enqueued", true}}, ledger(t, d.pool)); diff != "" {
+		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
 }
