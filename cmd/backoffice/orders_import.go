@@ -57,15 +57,20 @@ func importOrders(c *cli.Context) error {
 	if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("orders import: there is no file %s", opts.Path)
 	}
+	if path := c.Path("rejects"); path != "" {
+		if err := checkRejects(path, opts.Path); err != nil {
+			return err
+		}
+	}
 	return withPool(c, func(pool *pgxpool.Pool) (err error) {
 		client, err := queue.NewInserter(pool)
 		if err != nil {
 			return err
 		}
 		if path := c.Path("rejects"); path != "" {
-			rejects, err := createRejects(path, opts.Path)
+			rejects, err := os.Create(path)
 			if err != nil {
-				return err
+				return fmt.Errorf("orders import: --rejects: %w", err)
 			}
 			defer func() { err = errors.Join(err, rejects.Close()) }()
 			opts.Rejects = rejects
@@ -110,20 +115,31 @@ func importOptions(c *cli.Context) (importer.Options, error) {
 	return opts, nil
 }
 
-// createRejects opens the file of rejects anew, but never over the file that is imported.
-func createRejects(path, imported string) (*os.File, error) {
+// checkRejects refuses to write rejects over anything but the rejects of an earlier import.
+func checkRejects(path, imported string) error {
+	target, err := os.Stat(path)
+	if err != nil { // there is none, or os.Create says why it cannot be used
+		return nil
+	}
 	source, err := os.Stat(imported)
 	if err != nil {
-		return nil, fmt.Errorf("orders import: %w", err)
+		return fmt.Errorf("orders import: %w", err)
 	}
-	if target, err := os.Stat(path); err == nil && os.SameFile(source, target) {
-		return nil, usagef("--rejects %s is the file that is imported; name another", path)
+	if os.SameFile(source, target) {
+		return usagef("--rejects %s is the file that is imported; name another", path)
 	}
-	rejects, err := os.Create(path)
+	if target.Size() == 0 || !target.Mode().IsRegular() { // a pipe or a terminal loses nothing
+		return nil
+	}
+	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("orders import: --rejects: %w", err)
+		return fmt.Errorf("orders import: --rejects: %w", err)
 	}
-	return rejects, nil
+	defer file.Close()
+	if !importer.IsRejects(file) {
+		return usagef("--rejects %s exists and does not hold the rejects of an import; name another file, or remove it", path)
+	}
+	return nil
 }
 
 func printImported(c *cli.Context, r importer.Result, took time.Duration) error {

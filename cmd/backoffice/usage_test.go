@@ -151,6 +151,40 @@ func TestBadEnvironmentNamesTheVariable(t *testing.T) {
 	refused(t, backoffice(t, "orders", "list"), exitUsage, `BACKOFFICE_LIMIT="many" (--limit) is no whole number`)
 }
 
+func TestImportWritesItsRejectsOverNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	file := write("orders.csv", "number,sku,quantity,placed_at,unit_price\n1,A,1,2026-01-01 10:00:00,1\n2,A,none,2026-01-01 10:00:00,1\n")
+	for name, text := range map[string]string{"notes": "milk, eggs\n", "other.csv": "line,number\n1,2\n", "binary": "\x00\xff"} {
+		precious := write(name, text)
+		refused(t, s.try("orders", "import", file, "--rejects", precious), exitUsage, "--rejects "+precious, "name another file")
+		if kept, err := os.ReadFile(precious); err != nil || string(kept) != text {
+			t.Errorf("%s holds %q, %v", name, kept, err)
+		}
+	}
+	if n := s.number(`select count(*) from orders`); n != 0 {
+		t.Errorf("a refused import has placed %d orders", n)
+	}
+	for _, rejects := range []string{filepath.Join(dir, "new.csv"), write("empty.csv", "")} {
+		for range 2 { // the second time it holds the rejects of the first
+			s.text("orders", "import", file, "--rejects", rejects)
+		}
+		if text, err := os.ReadFile(rejects); err != nil || strings.Count(string(text), "\n") != 2 || !strings.HasPrefix(string(text), "line,number,reason,number,") {
+			t.Errorf("the rejects are %q, %v", text, err)
+		}
+	}
+	s.text("orders", "import", file, "--rejects", os.DevNull)
+}
+
 func TestEveryFlagHasAnEnvironmentNameAndEveryCommandAHelpPage(t *testing.T) {
 	t.Parallel()
 	var walk func(path []string, commands []*cli.Command)

@@ -16,6 +16,15 @@ type rejectedRow struct {
 	fields         []string
 }
 
+// rejectColumns stand before the columns of the file.
+var rejectColumns = []string{"line", "number", "reason"}
+
+// IsRejects says whether a text begins as what an import writes to Options.Rejects.
+func IsRejects(text io.Reader) bool {
+	header, err := csv.NewReader(io.LimitReader(text, maxRowBytes)).Read()
+	return err == nil && len(header) > len(rejectColumns) && slices.Equal(header[:len(rejectColumns)], rejectColumns)
+}
+
 // rejectWriter counts rejects and writes them as csv: line, number, reason, then the row as it stood.
 type rejectWriter struct {
 	csv   *csv.Writer // nil: nobody wants them
@@ -30,7 +39,7 @@ func newRejectWriter(out io.Writer, header []string) (*rejectWriter, error) {
 		return w, nil
 	}
 	w.csv = csv.NewWriter(out)
-	w.csv.Write(append([]string{"line", "number", "reason"}, header...))
+	w.csv.Write(slices.Concat(rejectColumns, header))
 	return w, w.flush()
 }
 
