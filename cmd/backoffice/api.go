@@ -112,9 +112,20 @@ func apiSettingsOf(c *cli.Context) (apiSettings, error) {
 	if s.poolSize < 2 || s.poolSize > 10_000 {
 		return s, usagef("--pool-size %d is out of range; use 2 to 10000", s.poolSize)
 	}
+	if err := errors.Join(checkAddr("addr", s.addr), checkStore(c)); err != nil {
+		return s, err
+	}
 	var err error
 	s.key, err = apiKeyOf(c)
 	return s, err
+}
+
+// checkAddr refuses an address that no machine has.
+func checkAddr(flag, addr string) error {
+	if err := telemetry.CheckAddr("--"+flag, addr); err != nil {
+		return &usageError{err}
+	}
+	return nil
 }
 
 // apiKeyOf reads the key that the environment or a file holds.
@@ -123,17 +134,19 @@ func apiKeyOf(c *cli.Context) (string, error) {
 	if key != "" && path != "" {
 		return "", usagef("--api-key and --api-key-file (BACKOFFICE_API_KEY, BACKOFFICE_API_KEY_FILE) are both given; give one")
 	}
-	if path == "" {
-		return key, nil
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", usagef("--api-key-file: %w", err)
+		}
+		if key = strings.TrimSpace(string(text)); key == "" {
+			return "", usagef("--api-key-file %s is empty", path)
+		}
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", usagef("--api-key-file: %w", err)
+	if key == "" {
+		return "", nil
 	}
-	if key = strings.TrimSpace(string(text)); key == "" {
-		return "", usagef("--api-key-file %s is empty", path)
-	}
-	return key, nil
+	return key, api.CheckBootstrap(key)
 }
 
 func runAPI(c *cli.Context) (failed error) {

@@ -127,7 +127,7 @@ func TestAPIRefusesSettingsThatCannotWork(t *testing.T) {
 		words []string
 	}{
 		{"--addr nowhere.invalid:80", exitFailed, []string{`--addr "nowhere.invalid:80"`}},
-		{"--addr 127.0.0.1:http:80", exitFailed, []string{"--addr", "write it like"}},
+		{"--addr 127.0.0.1:http:80", exitUsage, []string{"--addr", "write it like"}},
 		{"--max-body-bytes 10", exitUsage, []string{"--max-body-bytes 10 is out of range; use 1024"}},
 		{"--max-batch-bytes 2000000000", exitUsage, []string{"--max-batch-bytes 2000000000"}},
 		{"--read-timeout 0s", exitUsage, []string{"--read-timeout 0s"}},

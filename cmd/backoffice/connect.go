@@ -14,6 +14,9 @@ import (
 // databaseURL finds the database: the one that is named, else that of a running dev.
 func databaseURL(c *cli.Context) (string, error) {
 	if url := c.String("database-url"); url != "" {
+		if err := postgres.CheckURL(url); err != nil {
+			return "", &usageError{err}
+		}
 		return url, nil
 	}
 	dir, err := dataDir(c)

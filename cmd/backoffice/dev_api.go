@@ -16,6 +16,11 @@ import (
 
 // devAPISettings are those of an API that has this machine for itself.
 func devAPISettings(c *cli.Context) (apiSettings, error) {
+	if addr := c.String("addr"); addr != "" {
+		if err := checkAddr("addr", addr); err != nil {
+			return apiSettings{}, err
+		}
+	}
 	key, err := apiKeyOf(c)
 	return apiSettings{addr: c.String("addr"), key: key, maxBody: apiBody, maxBatch: apiBatchBody, store: c.String("store"), limits: api.DefaultLimits}, err
 }

@@ -55,7 +55,7 @@ func importOrders(c *cli.Context) error {
 		return err
 	}
 	if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("orders import: there is no file %s", opts.Path)
+		return usagef("orders import: there is no file %s", opts.Path)
 	}
 	if path := c.Path("rejects"); path != "" {
 		if err := checkRejects(path, opts.Path); err != nil {

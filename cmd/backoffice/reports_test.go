@@ -200,7 +200,7 @@ func TestReportsInFilesWantTheirStore(t *testing.T) {
 	if left := entries(t, dir); fmt.Sprint(left) != "[lines.csv]" {
 		t.Errorf("the folder holds %v", left)
 	}
-	refused(t, s.try("reports", "download", "1", "--store", "s3://bucket"), exitFailed, `--store "s3://bucket" names no store`)
+	refused(t, s.try("reports", "download", "1", "--store", "s3://bucket"), exitUsage, `--store "s3://bucket" names no store`)
 }
 
 func TestWaitTellsThatAReportFailedOrWasCancelled(t *testing.T) {

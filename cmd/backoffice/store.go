@@ -16,7 +16,18 @@ func storeFlag() cli.Flag {
 		Usage: "`URL` of where the artifacts of reports lie: postgres: or file:///DIR; the same for all processes"}
 }
 
+// checkStore refuses a --store that names none.
+func checkStore(c *cli.Context) error {
+	if err := store.CheckURL(c.String("store")); err != nil {
+		return &usageError{err}
+	}
+	return nil
+}
+
 // openStores opens the stores that --store names. The caller closes them before the pool.
 func openStores(c *cli.Context, pool *pgxpool.Pool) (*store.Stores, error) {
+	if err := checkStore(c); err != nil {
+		return nil, err
+	}
 	return store.Open(c.Context, c.String("store"), pool)
 }

@@ -206,8 +206,13 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 	if err := checkGroup(s.group); err != nil {
 		return s, err
 	}
-	if err := checkTimezone(s.timezone); err != nil {
+	if err := errors.Join(checkTimezone(s.timezone), checkStore(c)); err != nil {
 		return s, err
+	}
+	if s.healthAddr != "" {
+		if err := checkAddr("health-addr", s.healthAddr); err != nil {
+			return s, err
+		}
 	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)

@@ -179,9 +179,8 @@ update /* api.Bootstrap */ api_keys
 // scopes it has. ErrKeyInvalid: it is too short to
 // be safe, was revoked, or is no plain text.
 func Bootstrap(ctx context.Context, pool *pgxpool.Pool, secret string) error {
-	plain := !strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })
-	if len(secret) < minBootstrap || len(secret) > 1000 || !plain {
-		return refuse(ErrKeyInvalid, "", "the API key of the environment is not from %d to 1000 characters of ASCII without spaces; make one with: openssl rand -hex 32", minBootstrap)
+	if err := CheckBootstrap(secret); err != nil {
+		return err
 	}
 	digest := sha256.Sum256([]byte(secret))
 	return postgres.InTx(ctx, pool, func(tx pgx.Tx) error {
@@ -201,4 +200,13 @@ func Bootstrap(ctx context.Context, pool *pgxpool.Pool, secret string) error {
 		}
 		return err
 	})
+}
+
+// CheckBootstrap answers the ErrKeyInvalid of a key that Bootstrap would refuse whatever the database holds.
+func CheckBootstrap(secret string) error {
+	plain := !strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })
+	if len(secret) < minBootstrap || len(secret) > 1000 || !plain {
+		return refuse(ErrKeyInvalid, "", "the API key of the environment is not from %d to 1000 characters of ASCII without spaces; make one with: openssl rand -hex 32", minBootstrap)
+	}
+	return nil
 }

@@ -25,13 +25,13 @@ func setsMaxConns(url string) bool {
 func unreadableURL(given string, err error) error {
 	const shape = "want postgres://user:password@host:5432/database (in the password, write % as %25, @ as %40 and / as %2F)"
 	if _, bad := url.Parse(given); bad != nil || !strings.Contains(given, "://") {
-		return fmt.Errorf("read database URL: not a URL of Postgres; %s", shape)
+		return fmt.Errorf("DATABASE_URL (--database-url) is no URL of Postgres; %s", shape)
 	}
 	cause := err.Error()
 	if _, after, found := strings.Cut(cause, "`: "); found { // what stands before repeats the URL
 		cause = after
 	}
-	return fmt.Errorf("read database URL: %s; %s", cause, shape)
+	return fmt.Errorf("DATABASE_URL (--database-url) cannot be used: %s; %s", cause, shape)
 }
 
 // connectError says in one sentence where the connection was tried, why it failed and what helps. It

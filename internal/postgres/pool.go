@@ -23,6 +23,14 @@ type Options struct {
 	Settings map[string]string // server settings of every session, such as idle_in_transaction_session_timeout
 }
 
+// CheckURL answers why url names no database, without a look at any.
+func CheckURL(url string) error {
+	if _, err := pgxpool.ParseConfig(url); err != nil {
+		return unreadableURL(url, err)
+	}
+	return nil
+}
+
 // Connect opens a pool on the database that url names and proves that it answers. Every session runs
 // in UTC. Statements are prepared once per connection; behind a pooler that does not allow it, the URL
 // says default_query_exec_mode=exec. The error is one sentence that names host, port, database and the

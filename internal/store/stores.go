@@ -52,6 +52,15 @@ func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, er
 	return s, nil
 }
 
+// CheckURL answers why a URL names no store, before anything of it is looked at.
+func CheckURL(storeURL string) error {
+	if storeURL == Postgres+":" {
+		return nil
+	}
+	_, err := directory(storeURL)
+	return err
+}
+
 // directory is the one that a file: URL names.
 func directory(given string) (string, error) {
 	const cure = "write it as postgres: or as file:///var/lib/backoffice, with three slashes and an absolute path"

@@ -66,6 +66,18 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	return nil
 }
 
+// CheckAddr answers why nobody could listen on addr, which the flag of that name gave, on any machine.
+func CheckAddr(flag, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return listenError(flag, addr, err)
+	}
+	return nil
+}
+
 // Listen listens on addr, which the flag of that name gave. An address that cannot be listened on is an
 // error that names flag, value and cure.
 func Listen(ctx context.Context, flag, addr string) (net.Listener, error) {
