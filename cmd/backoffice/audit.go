@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/urfave/cli/v2"
 
@@ -35,7 +37,14 @@ func auditCommand() *cli.Command {
 				for _, act := range acts {
 					t.add(act.ID, act.At, act.Actor, act.Action, act.Target, brief(act.Reason, 80))
 				}
-				return printRows(c, acts, t, "no operator has done anything yet")
+				none := "no operator has done anything yet"
+				switch target := c.String("target"); {
+				case c.IsSet("after"):
+					none = "no operator has done anything before that"
+				case target != "":
+					none = fmt.Sprintf("no operator has done anything to %q", target)
+				}
+				return printRows(c, acts, t, none)
 			})
 		},
 	}

@@ -54,6 +54,7 @@ func TestWhatOperatorsTypeIsWrittenDown(t *testing.T) {
 		t.Errorf("acts:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	contains(t, s.text("audit", "--target", "queue orders", "--limit", "1"), "resume_queue")
+	contains(t, s.text("audit", "--target", "queue nope"), `no operator has done anything to "queue nope"`)
 	s.json(&acts, "audit", "--target", "queue orders")
 	if len(acts) != 2 {
 		t.Errorf("%d acts on queue orders, want 2", len(acts))
