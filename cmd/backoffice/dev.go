@@ -250,38 +250,3 @@ func (d *dev) placeSamples(ctx context.Context, pool *pgxpool.Pool) (int, error)
 	}
 	return sampleOrders, nil
 }
-
-const (
-	tellEvery   = time.Second
-	tellAtMost  = 30 * time.Second // an account that is overdue is given as things stand
-	settledLine = "%s: %d processed, %d await stock, %d rejected, %d not processed yet.\n"
-)
-
-// tell gives an account of the orders once the queue has come to rest.
-func (d *dev) tell(ctx context.Context, pool *pgxpool.Pool, process queue.WorkerConfig) {
-	deadline := time.Now().Add(tellAtMost)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(tellEvery):
-		}
-		idle, err := queue.Idle(ctx, pool, process)
-		if err == nil && (idle || time.Now().After(deadline)) {
-			d.account(ctx, pool)
-			return
-		}
-	}
-}
-
-func (d *dev) account(ctx context.Context, pool *pgxpool.Pool) {
-	n, err := order.CountByStatus(ctx, pool)
-	if err != nil || len(n) == 0 {
-		return
-	}
-	total := 0
-	for _, orders := range n {
-		total += orders
-	}
-	_ = printf(d.c, settledLine, count(total, "order"), n[order.StatusProcessed], n[order.StatusAwaitingStock], n[order.StatusRejected], n[order.StatusPlaced])
-}

@@ -20,7 +20,7 @@ func (d *dev) greet(placed int) error {
 	}
 	samples := ""
 	if placed > 0 {
-		samples = fmt.Sprintf("\n  samples    %d orders of a small tea shop, being processed", placed)
+		samples = fmt.Sprintf("\n  samples    %s of a small tea shop, being processed", count(placed, "order"))
 	}
 	return printf(d.c, `Backoffice is up, %.1f s after you asked.
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"backoffice/internal/order"
 	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 )
@@ -248,4 +249,20 @@ func TestDevReplacesAWorkerThatWasDeclaredDead(t *testing.T) {
 		err := pool.QueryRow(t.Context(), `select count(*) from worker_processes where declared_dead_at is null`).Scan(&alive)
 		return alive == 1, err
 	})
+}
+func TestAccountOfDevSaysWhatItCounted(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		counted map[order.Status]int
+		want    string
+	}{
+		{map[order.Status]int{order.StatusProcessed: 189, order.StatusAwaitingStock: 10, order.StatusRejected: 1},
+			"200 orders: 189 processed, 10 await stock, 1 rejected, 0 not processed yet.\n"},
+		{map[order.Status]int{order.StatusPlaced: 1200, order.StatusProcessed: order.CountNewest - 1200},
+			"of the newest 10,000 orders: 8,800 processed, 0 await stock, 0 rejected, 1,200 not processed yet.\n"},
+	} {
+		if got := settled(tc.counted); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
 }
