@@ -62,7 +62,7 @@ func runDev(c *cli.Context) error {
 	if port := c.Int("pg-port"); port < 0 || port > 65535 {
 		return usagef("--pg-port %d is no port; choose one from 1 to 65535", port)
 	}
-	if err := checkTimezone(c.String("timezone")); err != nil {
+	if err := errors.Join(checkTimezone(c.String("timezone")), checkStore(c)); err != nil {
 		return err
 	}
 	settings, err := devAPISettings(c)
@@ -74,14 +74,16 @@ func runDev(c *cli.Context) error {
 		return err
 	}
 	begun := time.Now()
+	options := postgres.ServerOptions{Dir: dir, BinDir: c.Path("pg-bin"), Port: c.Int("pg-port"), MaxConnections: 200, Durable: true}
+	if err := checkServer(c.Context, options); err != nil {
+		return err
+	}
 	listener, err := devListen(c)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already once it was served
-	server, err := postgres.StartServer(c.Context, postgres.ServerOptions{
-		Dir: dir, BinDir: c.Path("pg-bin"), Port: c.Int("pg-port"), MaxConnections: 200, Durable: true,
-	})
+	server, err := postgres.StartServer(c.Context, options)
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,16 @@ func runDev(c *cli.Context) error {
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), stopServerWithin)
 	defer cancel()
 	return errors.Join(err, server.Stop(stopCtx))
+}
+
+// checkServer refuses what no server could be started with before anything is made, and before the port,
+// which another dev of the same directory has as well.
+func checkServer(ctx context.Context, options postgres.ServerOptions) error {
+	err := postgres.Check(ctx, options)
+	if errors.Is(err, postgres.ErrForeignDir) {
+		return &usageError{err}
+	}
+	return err
 }
 
 // dev is one run of the command.

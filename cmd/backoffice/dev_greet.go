@@ -27,7 +27,7 @@ func (d *dev) greet(placed int) error {
   status     %[8]s in a browser: queues, failures, orders
   api        %[8]sapi/docs tells its routes%[9]s
   database   %[2]s%[3]s
-  data       %[4]s (kept; delete it to begin anew)
+  data       %[4]s (kept; delete the folder data in it to begin anew)
   worker     queues orders, reports and maintenance, and the timetable%[5]s
 
 In another terminal:

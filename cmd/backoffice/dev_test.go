@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -126,14 +127,56 @@ func TestDevRefusesAnAddressThatItCannotHave(t *testing.T) {
 	refused(t, backoffice(t, "dev", "--data-dir", dir, "--addr", "0.0.0.0:0"), exitFailed, "no API key yet", "BACKOFFICE_API_KEY")
 }
 
+// What is wrong already when it is typed leaves no trace.
+func TestDevMakesNothingForSettingsThatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		flags []string
+		code  int
+		words []string
+	}{
+		{[]string{"--timezone", "Mars/Base"}, exitUsage, []string{"--timezone", "Mars/Base"}},
+		{[]string{"--store", "s3://bucket"}, exitUsage, []string{`--store "s3://bucket"`, "file:///"}},
+		{[]string{"--addr", "foo"}, exitUsage, []string{`--addr "foo" is no address`}},
+		{[]string{"--api-key", "short"}, exitUsage, []string{"API key", "openssl rand"}},
+		{[]string{"--pg-bin", "/nope"}, exitFailed, []string{"/nope", "initdb"}},
+	} {
+		t.Run(tc.flags[0], func(t *testing.T) {
+			t.Parallel()
+			dir := devDir(t)
+			refused(t, backoffice(t, append([]string{"dev", "--data-dir", dir}, tc.flags...)...), tc.code, tc.words...)
+			if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+				t.Errorf("a refused dev has made %v %v", made, err)
+			}
+		})
+	}
+}
+
+func TestDevTakesNoDirectoryThatItCannotHave(t *testing.T) {
+	t.Parallel()
+	t.Run("somebody keeps other things in it", func(t *testing.T) {
+		t.Parallel()
+		dir := devDir(t)
+		if err := os.Mkdir(filepath.Join(dir, ".git"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, backoffice(t, "dev", "--data-dir", dir), exitUsage, "--data-dir "+dir, `".git"`, "empty")
+		if kept := entries(t, dir); fmt.Sprint(kept) != "[.git]" {
+			t.Errorf("the directory holds %v", kept)
+		}
+	})
+	for _, path := range []string{"/dev/null/pg", "/etc/hosts"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			refused(t, backoffice(t, "dev", "--data-dir", path, "--addr", "127.0.0.1:0"), exitFailed, "--data-dir "+path+" cannot be made or written", "name another directory")
+		})
+	}
+}
+
 // Nobody is told that all is well before it is.
 func TestDevRefusesWhatItsWorkerCannotUse(t *testing.T) {
 	t.Parallel()
 	dir := devDir(t)
-	refused(t, backoffice(t, "dev", "--data-dir", dir, "--timezone", "Mars/Base"), exitUsage, "--timezone", "Mars/Base")
-	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
-		t.Errorf("a refused dev has made %v %v", made, err)
-	}
 	others := t.TempDir()
 	if err := os.WriteFile(filepath.Join(others, "somebody-elses"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -181,9 +224,14 @@ func TestDevShowsTheWholeInOneCommand(t *testing.T) {
 	if n := orders(); n != 200 {
 		t.Errorf("another command finds %d orders, want 200", n)
 	}
-	refused(t, backoffice(t, "dev", "--data-dir", dir), exitFailed, dir, "process")
+	for _, again := range [][]string{{"dev", "--data-dir", dir}, {"dev", "--data-dir", dir, "--addr", strings.TrimPrefix(dev.url, "http://")}} {
+		refused(t, backoffice(t, again...), exitFailed, "--data-dir "+dir, "process")
+	}
 
-	// A second start finds the data of the first, whatever ended it.
+	// A second start finds the data of the first, whatever ended it and whatever was put beside it.
+	if err := os.WriteFile(filepath.Join(dir, "notes"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := dev.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +249,23 @@ func TestDevShowsTheWholeInOneCommand(t *testing.T) {
 	}
 	r := backoffice(t, "orders", "list", "--data-dir", dir)
 	refused(t, r, exitFailed, "no database", "backoffice dev", "DATABASE_URL")
+}
+
+func TestAccountOfDevSaysWhatItCounted(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		counted map[order.Status]int
+		want    string
+	}{
+		{map[order.Status]int{order.StatusProcessed: 189, order.StatusAwaitingStock: 10, order.StatusRejected: 1},
+			"200 orders: 189 processed, 10 await stock, 1 rejected, 0 not processed yet.\n"},
+		{map[order.Status]int{order.StatusPlaced: 1200, order.StatusProcessed: order.CountNewest - 1200},
+			"of the newest 10,000 orders: 8,800 processed, 0 await stock, 0 rejected, 1,200 not processed yet.\n"},
+	} {
+		if got := settled(tc.counted); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
 }
 
 func TestDevSaysWhenItsServerEnds(t *testing.T) {
@@ -249,20 +314,4 @@ func TestDevReplacesAWorkerThatWasDeclaredDead(t *testing.T) {
 		err := pool.QueryRow(t.Context(), `select count(*) from worker_processes where declared_dead_at is null`).Scan(&alive)
 		return alive == 1, err
 	})
-}
-func TestAccountOfDevSaysWhatItCounted(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		counted map[order.Status]int
-		want    string
-	}{
-		{map[order.Status]int{order.StatusProcessed: 189, order.StatusAwaitingStock: 10, order.StatusRejected: 1},
-			"200 orders: 189 processed, 10 await stock, 1 rejected, 0 not processed yet.\n"},
-		{map[order.Status]int{order.StatusPlaced: 1200, order.StatusProcessed: order.CountNewest - 1200},
-			"of the newest 10,000 orders: 8,800 processed, 0 await stock, 0 rejected, 1,200 not processed yet.\n"},
-	} {
-		if got := settled(tc.counted); got != tc.want {
-			t.Errorf("%q, want %q", got, tc.want)
-		}
-	}
 }

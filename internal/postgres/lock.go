@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -33,11 +32,8 @@ type holder struct {
 
 func lockDir(ctx context.Context, dir string) (*dirLock, error) {
 	file, err := os.OpenFile(lockPath(dir), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("use %s: it belongs to another user; run as that user, or name another directory: %w", dir, err)
-	case err != nil:
-		return nil, fmt.Errorf("lock directory %s: %w", dir, err)
+	if err != nil {
+		return nil, unusable(dir, err)
 	}
 	deadline := time.Now().Add(lockPatience)
 	for {
@@ -56,9 +52,13 @@ func lockDir(ctx context.Context, dir string) (*dirLock, error) {
 	}
 	h, err := readHolder(file)
 	if err != nil {
-		return nil, fmt.Errorf("use %s: %w by another process; stop that one, or name another directory", dir, ErrHeld)
+		return nil, fmt.Errorf("--data-dir %s: %w by another process; stop that one, or name another directory", dir, ErrHeld)
 	}
-	return nil, fmt.Errorf("use %s: %w by process %d since %s; stop that one, or name another directory",
+	return nil, heldBy(dir, h)
+}
+
+func heldBy(dir string, h holder) error {
+	return fmt.Errorf("--data-dir %s: %w by process %d since %s; stop that one, or name another directory",
 		dir, ErrHeld, h.PID, h.Since.Format("2006-01-02 15:04:05 MST"))
 }
 

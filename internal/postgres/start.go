@@ -27,7 +27,7 @@ func StartServer(ctx context.Context, opts ServerOptions) (*Server, error) {
 	opts.Dir = dir
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	if err := makeDir(dir); err != nil {
-		return nil, fmt.Errorf("make directory for Postgres: %w", err)
+		return nil, unusable(dir, err)
 	}
 	lock, err := lockDir(ctx, dir)
 	if err != nil {
