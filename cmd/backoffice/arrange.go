@@ -11,16 +11,13 @@ import (
 // arrange puts every flag where urfave/cli reads it: directly behind the innermost command that has it,
 // before the arguments. So flags may follow arguments (orders show 41 --output json), and the flags of
 // backoffice and of a group may follow a subcommand. What no command has stays with the innermost one,
-// which complains about it. "backoffice help orders" becomes "backoffice orders --help".
+// which complains about it. "backoffice help orders" and "backoffice orders help" become "backoffice orders --help".
 func arrange(app *cli.App, args []string) []string {
 	if len(args) == 0 || slices.Contains(args, "--generate-bash-completion") {
 		return args
 	}
 	line := &commandLine{path: []level{{name: args[0], flags: app.Flags}}}
 	commands, rest := app.Commands, args[1:]
-	if len(rest) > 0 && rest[0] == "help" {
-		rest = append(slices.Clone(rest[1:]), "--help")
-	}
 	for len(rest) > 0 {
 		word := rest[0]
 		rest = rest[1:]
@@ -37,6 +34,10 @@ func arrange(app *cli.App, args []string) []string {
 			line.given = append(line.given, given)
 		default:
 			sub := find(commands, word)
+			if sub == nil && len(line.args) == 0 && len(commands) > 0 && word == "help" {
+				line.given = append(line.given, []string{"--help"})
+				continue
+			}
 			if sub == nil || len(line.args) > 0 {
 				line.args = append(line.args, word)
 				continue
@@ -45,6 +46,7 @@ func arrange(app *cli.App, args []string) []string {
 			commands = sub.Subcommands
 		}
 	}
+	line.stray = len(commands) > 0 && len(line.args) > 0
 	return line.words()
 }
 
@@ -53,6 +55,7 @@ type commandLine struct {
 	path  []level
 	given [][]string // each flag with its value, if it has one
 	args  []string
+	stray bool // the first argument stands where a subcommand should, and names none
 }
 
 // level is one command of the path and its own flags.
@@ -67,12 +70,15 @@ func (l *commandLine) words() []string {
 	for at, command := range l.path {
 		words = append(words, command.name)
 		for _, given := range l.given {
+			if l.stray && asksHelp(given) { // there is no page for it; the complaint says what there is
+				continue
+			}
 			if home, _ := l.home(given[0]); home == at || home < 0 && at == len(l.path)-1 {
 				words = append(words, given...)
 			}
 		}
 	}
-	if slices.ContainsFunc(l.given, func(given []string) bool { return given[0] == "--help" || given[0] == "-h" }) {
+	if !l.stray && slices.ContainsFunc(l.given, asksHelp) {
 		return words // the page is the same whatever the arguments
 	}
 	if slices.ContainsFunc(l.args, func(arg string) bool { return strings.HasPrefix(arg, "-") }) {
@@ -80,6 +86,8 @@ func (l *commandLine) words() []string {
 	}
 	return append(words, l.args...)
 }
+
+func asksHelp(given []string) bool { return given[0] == "--help" || given[0] == "-h" }
 
 // home is the innermost command so far that has the flag, -1 for none, and the flag.
 func (l *commandLine) home(word string) (int, cli.Flag) {

@@ -25,6 +25,8 @@ func TestArrangePutsFlagsWhereTheyAreRead(t *testing.T) {
 		{"a flag without its value", "orders list --limit", "orders list --limit"},
 		{"a subcommand's name as an argument", "products show list", "products show list"},
 		{"help of a command", "help orders show", "orders show --help"},
+		{"help of a command of a group", "orders help show", "orders show --help"},
+		{"help of no command", "orders help shwo", "orders shwo"},
 		{"help drops arguments", "orders show 41 --help", "orders show --help"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -18,6 +18,9 @@ func TestWrongUsageIsOneSentenceAndExitCode2(t *testing.T) {
 		words []string
 	}{
 		{"ordrs", []string{`no subcommand "ordrs"`, "orders, products"}},
+		{"help ordrs", []string{`no subcommand "ordrs"`, "orders, products"}},
+		{"ordrs --help", []string{`no subcommand "ordrs"`}},
+		{"orders help shwo", []string{`orders has no subcommand "shwo"`}},
 		{"--foo", []string{"no flag --foo", "backoffice --help"}},
 		{"orders", []string{"orders wants a subcommand: place, import"}},
 		{"orders shwo", []string{`no subcommand "shwo"`}},
@@ -243,5 +246,8 @@ func TestBareProgramAndHelpPrintTheCommands(t *testing.T) {
 		}
 		contains(t, r.stdout, "COMMANDS:", "migrate", "--database-url", "$DATABASE_URL")
 	}
-	contains(t, backoffice(t, "help", "orders", "show").stdout, "backoffice orders show - ")
+	for _, typed := range []string{"help orders show", "orders help show", "orders show --help", "orders show 41 -h"} {
+		contains(t, backoffice(t, strings.Fields(typed)...).stdout, "backoffice orders show - ")
+	}
+	contains(t, backoffice(t, "orders", "help").stdout, "backoffice orders - ", "SUBCOMMANDS:")
 }
