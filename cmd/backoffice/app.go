@@ -17,15 +17,14 @@ commit together. So nothing is lost, nothing is done twice, and SQL shows it all
 
 Begin with "backoffice dev". The other commands use the database of DATABASE_URL,
 or else that of a running dev. Exit codes: 0 ok, 1 failed, 2 wrong usage.`,
-		Writer:                stdout,
-		ErrWriter:             stderr,
-		EnableBashCompletion:  true,
-		CustomAppHelpTemplate: appHelp,
-		HideHelp:              true, // helpFlag is our own: urfave/cli's is one variable for all apps
-		HideVersion:           true,
-		Flags:                 globalFlags(),
-		Before:                checkGlobalFlags,
-		ExitErrHandler:        func(*cli.Context, error) {}, // run prints and chooses the code
+		Writer:               stdout,
+		ErrWriter:            stderr,
+		EnableBashCompletion: true,
+		HideHelp:             true, // helpFlag is our own: urfave/cli's is one variable for all apps
+		HideVersion:          true,
+		Flags:                globalFlags(),
+		Before:               checkGlobalFlags,
+		ExitErrHandler:       func(*cli.Context, error) {}, // run prints and chooses the code
 		Commands: []*cli.Command{
 			devCommand(),
 			workerCommand(),
@@ -62,9 +61,11 @@ or else that of a running dev. Exit codes: 0 ok, 1 failed, 2 wrong usage.`,
 		}
 		return cli.ShowAppHelp(c)
 	}
+	width := helpWidth(stdout)
 	for _, command := range app.Commands {
-		finish(command)
+		finish(command, app.Name, width)
 	}
+	app.CustomAppHelpTemplate = appHelp(app, width)
 	return app
 }
 

@@ -27,7 +27,7 @@ changes nothing, so an interrupted import is completed by the same command.
 
   backoffice orders import shop.csv
   backoffice orders import shop.csv.gz --credit-prefix C --timezone Europe/London \
-    --map number=InvoiceNo,sku=StockCode,quantity=Quantity,placed_at=InvoiceDate,unit_price=UnitPrice \
+    --map number=InvoiceNo,sku=StockCode,quantity=Quantity,placed_at=Date,unit_price=Price \
     --rejects rejects.csv`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "map", EnvVars: []string{"BACKOFFICE_IMPORT_MAP"},
@@ -37,7 +37,7 @@ changes nothing, so an interrupted import is completed by the same command.
 			&cli.StringFlag{Name: "timezone", EnvVars: []string{"BACKOFFICE_IMPORT_TIMEZONE"}, Value: "UTC",
 				Usage: "`ZONE` of dates that name none, such as Europe/London"},
 			&cli.StringFlag{Name: "currency", EnvVars: []string{"BACKOFFICE_CURRENCY"}, Value: importer.DefaultCurrency,
-				Usage: "three capital letters"},
+				Usage: "`CODE` of three capital letters"},
 			&cli.StringFlag{Name: "opening-stock", EnvVars: []string{"BACKOFFICE_IMPORT_OPENING_STOCK"}, Value: "unlimited",
 				Usage: "`UNITS` on hand of every product not seen before, or unlimited: its stock is not tracked"},
 			&cli.IntFlag{Name: "group-window", EnvVars: []string{"BACKOFFICE_IMPORT_GROUP_WINDOW"}, Value: importer.DefaultGroupWindow,

@@ -23,7 +23,7 @@ func queuesCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			queuesListCommand(),
 			queueChangeCommand("pause", "paused", queue.PauseQueue,
-				"keep all worker processes from taking jobs of a queue; those that run go on, enqueuing too"),
+				"keep jobs of a queue from starting; those that run go on, enqueuing too"),
 			queueChangeCommand("resume", "resumed", queue.ResumeQueue, "end a pause; its jobs are taken again at once"),
 		},
 	}
@@ -32,7 +32,7 @@ func queuesCommand() *cli.Command {
 func queuesListCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "list",
-		Usage:       "list the queues: unfinished jobs by state, and for how long the oldest is due",
+		Usage:       "list the queues: unfinished jobs by state, how long the oldest is due",
 		Description: "  backoffice queues list",
 		Action: func(c *cli.Context) error {
 			return withPool(c, func(pool *pgxpool.Pool) error {

@@ -22,15 +22,16 @@ func usagef(format string, args ...any) error {
 }
 
 // finish gives a command and its subcommands what all have in common: a check of the number of
-// arguments against ArgsUsage, errors of one sentence instead of a page of help, and that page's form.
-func finish(command *cli.Command) {
+// arguments against ArgsUsage, errors of one sentence instead of a page of help, and that page.
+func finish(command *cli.Command, parent string, width int) {
+	name := parent + " " + command.Name
 	command.OnUsageError = onUsageError
 	command.HideHelp = true
 	command.Flags = append(command.Flags, helpFlag())
 	for _, sub := range command.Subcommands {
-		finish(sub)
+		finish(sub, name, width)
 	}
-	command.CustomHelpTemplate = commandHelp
+	command.CustomHelpTemplate = commandHelp(command, name, width)
 	action := command.Action
 	switch {
 	case len(command.Subcommands) > 0 && action == nil:

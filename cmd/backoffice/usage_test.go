@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -210,17 +212,55 @@ func TestEveryFlagHasAnEnvironmentNameAndEveryCommandAHelpPage(t *testing.T) {
 				t.Errorf("%s --help: exit code %d, stderr %q", name, help.code, help.stderr)
 			}
 			contains(t, help.stdout, "backoffice "+name+" - "+command.Usage, "USAGE:", "FLAGS:")
-			for line := range strings.Lines(help.stdout) {
-				if strings.Contains(line, "(default: 0)") || strings.Count(line, "(default:") > 1 {
-					t.Errorf("%s --help tells a default that is none, or two: %s", name, line)
-				}
-			}
+			checkHelpPage(t, name, help.stdout, command.Flags)
 			walk(path, command.Subcommands)
 		}
 	}
 	app := newApp(os.Stdout, os.Stderr)
 	checkEnvironmentNames(t, "backoffice", app.Flags)
+	checkHelpPage(t, "", backoffice(t, "--help").stdout, app.Flags)
 	walk(nil, app.Commands)
+}
+
+// checkHelpPage checks that a page can be read in a terminal, and that its flags say what to type.
+func checkHelpPage(t *testing.T, command, page string, flags []cli.Flag) {
+	t.Helper()
+	for line := range strings.Lines(page) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > widestHelp {
+			t.Errorf("%s --help has a line of %d characters: %s", command, n, line)
+		}
+	}
+	for _, flag := range flags {
+		name, meaning := describe(flag.(cli.DocGenerationFlag))
+		if strings.Contains(meaning, "(default: 0)") || strings.Count(meaning, "(default:") > 1 {
+			t.Errorf("%s --help tells a default that is none, or two: %s", command, meaning)
+		}
+		if strings.HasSuffix(name, " value") || !strings.Contains(page, "   "+name+" ") {
+			t.Errorf("%s --help does not tell %s", command, name)
+		}
+	}
+}
+
+func TestHelpIsWrappedUnderItsColumn(t *testing.T) {
+	t.Parallel()
+	flags := []cli.Flag{&cli.DurationFlag{Name: "wait", EnvVars: []string{"WAIT"}, Value: time.Second, Usage: "how long a commit that is not full waits for more jobs"},
+		&cli.StringSliceFlag{Name: "queue", EnvVars: []string{"QUEUE"}, Usage: "`NAME` of a queue"}}
+	const want = `   --wait DURATION   how long a commit that is not full
+                     waits for more jobs (default: 1s)
+                     [$WAIT]
+   --queue NAME ...  NAME of a queue [$QUEUE]
+`
+	if got := flagTable(flags, 60); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	const prose = "One line that is\nlonger than the other.\n\n" +
+		"  backoffice audit   all that was done\n  backoffice orders list --status placed --limit 5\n  backoffice-and-so-on-and-on-and-on"
+	const fitted = "One line that is longer than\nthe other.\n\n" +
+		"  backoffice audit   all that\n                     was done\n" +
+		"  backoffice orders list \\\n    --status placed --limit 5\n  backoffice-and-so-on-and-on-and-on"
+	if got := reflowed(prose, 30); got != fitted {
+		t.Errorf("got\n%s\nwant\n%s", got, fitted)
+	}
 }
 
 func checkEnvironmentNames(t *testing.T, command string, flags []cli.Flag) {
