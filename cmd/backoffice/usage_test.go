@@ -44,6 +44,7 @@ func TestWrongUsageIsOneSentenceAndExitCode2(t *testing.T) {
 		{"orders place --line A:99999999999:1", []string{`quantity "99999999999"`}},
 		{"orders place --line A:1:cheap", []string{`unit price "cheap", which is no number`}},
 		{"orders place --line A:1:1 --placed-at yesterday", []string{`--placed-at "yesterday" is no time`}},
+		{"orders place --line A:1:1 --placed-at 2136-01-01T00:00:00Z", []string{"placed_at 2136-01-01T00:00:00Z is more than a day ahead"}},
 		{"orders import", []string{"orders import wants FILE"}},
 		{"orders import nofile.csv", []string{"there is no file nofile.csv"}},
 		{"orders import x.csv --timezone Europe/Lodnon", []string{`--timezone "Europe/Lodnon" is unknown`}},

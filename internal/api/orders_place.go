@@ -21,7 +21,7 @@ type OrderRequest struct {
 	Customer string        `json:"customer,omitempty" maxLength:"200" doc:"The customer's number in the shop. Left out: a guest." example:"17850"`
 	Country  string        `json:"country,omitempty" maxLength:"1000" example:"United Kingdom"`
 	Currency string        `json:"currency,omitempty" pattern:"^[A-Z]{3}$" patternDescription:"three capital letters" doc:"GBP when left out." example:"GBP"`
-	PlacedAt *time.Time    `json:"placed_at,omitempty" doc:"When it was placed; now when left out."`
+	PlacedAt *time.Time    `json:"placed_at,omitempty" doc:"When it was placed, a day ahead at most; now when left out."`
 	Lines    []LineRequest `json:"lines" minItems:"1" maxItems:"10000"`
 }
 
@@ -37,7 +37,7 @@ type LineRequest struct {
 
 // draft is the order as the domain knows it, which checks what a schema cannot say. The place is that of
 // the order in the request: body.
-func (r OrderRequest) draft(place string) (order.Draft, error) {
+func (r OrderRequest) draft(place string, now func() time.Time) (order.Draft, error) {
 	d := order.Draft{
 		Number: r.Number, Kind: order.Kind(r.Kind), Customer: r.Customer, Country: r.Country, Currency: r.Currency,
 		Lines: make([]order.Line, len(r.Lines)),
@@ -46,6 +46,9 @@ func (r OrderRequest) draft(place string) (order.Draft, error) {
 		d.PlacedAt = *r.PlacedAt
 		if d.PlacedAt.IsZero() { // which to the domain means now
 			return d, refuse(errInvalid, place+"placed_at", "placed_at %s is out of range", d.PlacedAt.Format(time.RFC3339))
+		}
+		if err := order.CheckPlacedAt(d.PlacedAt, now()); err != nil {
+			return d, inside(place, err)
 		}
 	}
 	for i, l := range r.Lines {
@@ -107,7 +110,7 @@ func (a *API) placeOrder(ctx context.Context, in *struct {
 	Idempotent
 	Body OrderRequest
 }) (*created, error) {
-	draft, err := in.Body.draft("body.")
+	draft, err := in.Body.draft("body.", a.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (a *API) placeOrders(ctx context.Context, in *struct {
 	drafts := make([]order.Draft, len(in.Body.Orders))
 	for i, r := range in.Body.Orders {
 		var err error
-		if drafts[i], err = r.draft(fmt.Sprintf("body.orders[%d].", i)); err != nil {
+		if drafts[i], err = r.draft(fmt.Sprintf("body.orders[%d].", i), a.Now); err != nil {
 			return nil, err
 		}
 	}

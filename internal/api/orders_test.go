@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"backoffice/internal/order"
 )
@@ -88,6 +89,7 @@ func TestRefusedOrderNamesTheFieldAndStoresNothing(t *testing.T) {
 		{"a placed_at that is no time", with(`"placed_at":"yesterday"`), 422, "body.placed_at", nil},
 		{"a placed_at before the first year", with(`"placed_at":"0000-06-01T00:00:00Z"`), 422, "body.placed_at", nil},
 		{"a placed_at that means nothing", with(`"placed_at":"0001-01-01T00:00:00Z"`), 422, "body.placed_at", nil},
+		{"a placed_at ten years ahead", with(`"placed_at":"` + time.Now().AddDate(10, 0, 0).Format(time.RFC3339) + `"`), 422, "body.placed_at", []string{"more than a day ahead"}},
 		{"a number that is taken", with(`"number":"taken"`), 409, "body.number", []string{"is taken", "urn:backoffice:problem:duplicate-number"}},
 		{"no JSON", `order 1`, 400, "body", []string{"not valid JSON"}},
 		{"half of a JSON", `{"lines":[`, 400, "body", []string{"ends too early"}},

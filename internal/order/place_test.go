@@ -229,3 +229,24 @@ func TestPlaceNeverTakesOverAJobThatWasThereFirst(t *testing.T) {
 		t.Errorf("placed again: %v", err)
 	}
 }
+
+func TestAnOrderIsDatedADayAheadAtMost(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		ahead time.Duration
+		ok    bool
+	}{
+		{"years ago", -20 * 365 * 24 * time.Hour, true},
+		{"a day ahead", 24 * time.Hour, true},
+		{"more than a day ahead", 24*time.Hour + time.Second, false},
+	} {
+		err := order.CheckPlacedAt(pgtest.Noon.Add(tc.ahead), pgtest.Noon)
+		if (err == nil) != tc.ok || !tc.ok && (!errors.Is(err, order.ErrInvalid) || order.FieldOf(err) != "placed_at") {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	if err := order.CheckPlacedAt(time.Time{}, pgtest.Noon); err != nil {
+		t.Errorf("now: %v", err)
+	}
+}

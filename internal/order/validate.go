@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
@@ -72,6 +73,18 @@ func (d Draft) check(name string) error {
 		return sayOf("placed_at", ErrInvalid, "%s: placed_at %s is out of range; give a year from 1 to 9999", name, d.PlacedAt)
 	case len(d.Lines) == 0:
 		return sayOf("lines", ErrInvalid, "%s: it has no lines; give at least one", name)
+	}
+	return nil
+}
+
+// mostAhead is what clocks and time zones may be wrong by.
+const mostAhead = 24 * time.Hour
+
+// CheckPlacedAt refuses, with ErrInvalid, an order placed more than a day after now: a slip of whoever wrote the
+// date. The zero time, which means now, is none. Place has no clock, so whoever takes orders in asks here.
+func CheckPlacedAt(placedAt, now time.Time) error {
+	if placedAt.After(now.Add(mostAhead)) {
+		return sayOf("placed_at", ErrInvalid, "placed_at %s is more than a day ahead; correct it", placedAt.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -47,6 +47,10 @@ func TestRowsAreLimitedNotFiles(t *testing.T) {
 	t.Parallel()
 	const rows = 30_000
 	opts := shopOptions(t, textFile(t, shopHeader+strings.Repeat(goodRow("1", "A"), rows)))
+	opts, err := opts.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
 	src, err := openSource(opts.Path)
 	if err != nil {
 		t.Fatal(err)

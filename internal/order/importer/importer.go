@@ -46,6 +46,8 @@ type Options struct {
 	OpeningStock *int
 	// GroupWindow is after how many lines without a further row a document is complete; 0: DefaultGroupWindow.
 	GroupWindow int
+	// Now is the clock by which a row is dated too far ahead; nil: time.Now.
+	Now func() time.Time
 	// Batch is the most documents one transaction stores; 0: DefaultBatch.
 	Batch int
 	// Rejects receives the rejected rows as csv, batch by batch; nil: they are only counted.
@@ -58,6 +60,9 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Timezone == nil {
 		o.Timezone = time.UTC
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Currency == "" {
 		o.Currency = DefaultCurrency

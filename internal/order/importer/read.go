@@ -36,7 +36,7 @@ func newRowReader(src *source, opts Options) (*rowReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.parser = rowParser{layout: columns, columns: len(r.header), zone: opts.Timezone}
+	r.parser = rowParser{layout: columns, columns: len(r.header), zone: opts.Timezone, now: opts.Now()}
 	return r, nil
 }
 

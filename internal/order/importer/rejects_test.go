@@ -43,6 +43,16 @@ func TestRejects(t *testing.T) {
 			},
 			[]string{"2 A"},
 		}, {
+			"a row dated more than a day ahead rejects its document",
+			goodRow("1", "A") + shopRow("1", "B", "1", "2036-01-04 10:00:00", "1", "1", "EIRE") + shopRow("2", "A", "1", "2026-03-03 11:59:59", "1", "1", "EIRE") +
+				shopRow("3", "A", "1", "2026-03-03 12:00:01", "1", "1", "EIRE"), 0,
+			[]Reject{
+				{2, "1", `line 3 of the file is rejected (placed_at 2036-01-04T10:00:00Z is more than a day ahead; correct it), and an order is stored whole or not at all`},
+				{3, "1", `placed_at 2036-01-04T10:00:00Z is more than a day ahead; correct it`},
+				{5, "3", `placed_at 2026-03-03T12:00:01Z is more than a day ahead; correct it`},
+			},
+			[]string{"2 A"},
+		}, {
 			"a row without a number is rejected alone",
 			goodRow("1", "A") + goodRow(" ", "B") + goodRow("1", "C"), 0,
 			[]Reject{{3, "", "number is empty"}},
@@ -113,6 +123,7 @@ func TestRejects(t *testing.T) {
 			t.Parallel()
 			pool := pgtest.Pool(t)
 			opts := shopOptions(t, textFile(t, shopHeader+tc.rows))
+			opts.Now = func() time.Time { return time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC) }
 			opts.GroupWindow = tc.window
 			for _, batch := range []int{0, 1} { // the second import must find the same
 				var rejects bytes.Buffer

@@ -41,8 +41,9 @@ type rowParser struct {
 	layout     layout
 	columns    int // of the header
 	zone       *time.Location
-	dateLayout string // the one that fitted the last date
-	lastDate   string // that date as it stood; the rows of an order mostly have one
+	now        time.Time // by which a date is too far ahead
+	dateLayout string    // the one that fitted the last date
+	lastDate   string    // that date as it stood; the rows of an order mostly have one
 	lastAt     time.Time
 }
 
@@ -84,8 +85,10 @@ func (p *rowParser) fill(r *row) error {
 	if r.amount, ok = r.price.times(r.item.Quantity); !ok {
 		return fmt.Errorf("quantity %d times unit_price %s is out of range; a line's amount is below %s", r.item.Quantity, r.item.UnitPrice, money(maxLineAmount).decimal())
 	}
-	r.placedAt, err = p.parseDate(value(fieldPlacedAt))
-	return err
+	if r.placedAt, err = p.parseDate(value(fieldPlacedAt)); err != nil {
+		return err
+	}
+	return order.CheckPlacedAt(r.placedAt, p.now)
 }
 
 func (r *row) checkTexts() error {
