@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/lmittmann/tint"
 	"github.com/urfave/cli/v2"
@@ -23,9 +24,22 @@ func logger(c *cli.Context) *slog.Logger {
 	w := c.App.ErrWriter
 	form := c.String("log-format")
 	if form == logJSON || form == logAuto && !isTerminal(w) {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}))
 	}
 	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)}))
+}
+
+// readableDuration writes a duration with its unit, "113.6ms", where JSON would hold bare nanoseconds.
+func readableDuration(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() != slog.KindDuration {
+		return attr
+	}
+	d := attr.Value.Duration()
+	digits := time.Microsecond
+	for digits*10_000 <= d.Abs() { // four digits say enough
+		digits *= 10
+	}
+	return slog.String(attr.Key, d.Round(digits).String())
 }
 
 func logLevel(c *cli.Context) (slog.Level, error) {

@@ -109,10 +109,10 @@ func (p *lasting) wait() error {
 
 // logLine is what is read of a worker process's log.
 type logLine struct {
-	Time  time.Time     `json:"time"`
-	Msg   string        `json:"msg"`
-	JobID int64         `json:"job_id"`
-	Took  time.Duration `json:"took"`
+	Time  time.Time `json:"time"`
+	Msg   string    `json:"msg"`
+	JobID int64     `json:"job_id"`
+	Took  string    `json:"took"` // a Duration, such as 3.082ms
 }
 
 // readLog reads a worker process's log to its end.
@@ -121,10 +121,12 @@ func readLog(log io.Reader, rest *bytes.Buffer, started func(), report func(pass
 	for {
 		text, err := lines.ReadString('\n')
 		var line logLine
-		switch known := json.Unmarshal([]byte(text), &line) == nil; {
-		case known && line.Msg == "job completed":
-			report(passage{jobID: line.JobID, begun: line.Time.Add(-line.Took), committed: line.Time})
-		case known && line.Msg == "worker started":
+		_ = json.Unmarshal([]byte(text), &line) // what is no line of the log goes to the rest
+		took, unread := time.ParseDuration(line.Took)
+		switch {
+		case line.Msg == "job completed" && unread == nil:
+			report(passage{jobID: line.JobID, begun: line.Time.Add(-took), committed: line.Time})
+		case line.Msg == "worker started":
 			started()
 		case strings.TrimSpace(text) != "":
 			rest.WriteString(text)
