@@ -24,6 +24,11 @@ func ordersImportCommand() *cli.Command {
 		Description: `Every row becomes a line of an order or a reject with its line number and reason.
 Orders, lines and jobs commit together, batch by batch; importing the same file again
 changes nothing, so an interrupted import is completed by the same command.
+Rejected lines do not change the exit code, which is 0 when the file was read to its end.
+
+The rows of one number are a credit if it begins with --credit-prefix: stock and money
+back. Else they are a sale if a row has quantity and unit price above zero. Else they
+are an adjustment, which sells nothing: gifts, write-offs and corrections of money.
 
   backoffice orders import shop.csv
   backoffice orders import shop.csv.gz --credit-prefix C --timezone Europe/London \
