@@ -4,6 +4,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# The build records commit and tag from .git, which stays in this stage. That of a git worktree is a file that leads
+# out of it.
+RUN test -d .git || rm -f .git
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /backoffice ./cmd/backoffice
 RUN mkdir /empty
 
