@@ -205,8 +205,8 @@ const (
 )
 
 // Resume ends a pause: the first tick is the next one. What came due during the pause is not made up for,
-// nor what nobody had dispatched when it began, whatever the catch-up policy. Resuming what is not paused changes nothing. ErrNotFound; ErrBroken:
-// plain SQL has given it a spec or a timezone that cannot be read.
+// nor what nobody had dispatched when it began, whatever the catch-up policy. Resuming what is not paused
+// changes nothing. ErrNotFound; ErrBroken: plain SQL has given it a spec or a timezone that cannot be read.
 func (o Operator) Resume(ctx context.Context, tx pgx.Tx, name string) (Schedule, error) {
 	s, err := lock(ctx, tx, name)
 	if err != nil {

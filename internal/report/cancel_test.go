@@ -83,15 +83,22 @@ func TestCancelEndsAReportAndItsJob(t *testing.T) {
 	})
 }
 
-// A report that waits for its next attempt has parts and nobody at work on them.
-func TestACancelledReportThatWaitsForAnAttemptKeepsNoParts(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t)
+// withPart is a report of which a first attempt has made one part, and which waits for the next.
+func (o *office) withPart() report.Report {
+	o.t.Helper()
 	made := o.request(orderLines("csv", nil)).Report
 	o.exec(`update river_job set state = 'retryable', attempt = 1 where id = $1`, made.JobID)
 	o.exec(`insert into temp_files (location) values ('file:reports/1/1-x')`)
 	o.exec(`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id)
 	        values ($1, 1, 'file:reports/1/1-x', 1, 1, sha256('x'), '', 1)`, made.ID)
+	return made
+}
+
+// A report that waits for its next attempt has parts and nobody at work on them.
+func TestACancelledReportThatWaitsForAnAttemptKeepsNoParts(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.withPart()
 	_, err := o.cancel(made.ID)
 	must(t, err)
 	o.await(made.ID, report.StatusCancelled)
@@ -101,15 +108,54 @@ func TestACancelledReportThatWaitsForAnAttemptKeepsNoParts(t *testing.T) {
 	o.wantSound()
 }
 
+// cancelAfter cancels a report while another transaction has made a change that is not committed yet.
+func (o *office) cancelAfter(id int64, sql string, args ...any) {
+	o.t.Helper()
+	tx, err := o.pool.Begin(o.t.Context())
+	must(o.t, err)
+	defer tx.Rollback(o.t.Context())
+	_, err = tx.Exec(o.t.Context(), sql, args...)
+	must(o.t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.cancel(id)
+		ended <- err
+	}()
+	pgtest.Eventually(o.t, "the cancellation waits", func() (bool, error) {
+		return o.number(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`) > 0, nil
+	})
+	must(o.t, tx.Commit(o.t.Context()))
+	must(o.t, <-ended)
+}
+
+// An attempt that begins at the same moment removes its parts itself.
+func TestACancelledReportWhoseAttemptBeginsKeepsItsParts(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.withPart()
+	o.cancelAfter(made.ID, `update river_job set state = 'running', attempt = 2, attempted_at = now(), attempted_by = '{elsewhere}' where id = $1`, made.JobID)
+	if n := o.number(`select count(*) from artifact_parts`); n != 1 {
+		t.Error("the part of the attempt is gone")
+	}
+}
+
+func TestACancelledReportsObjectThatIsHeldMeanwhileStays(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.withPart()
+	o.cancelAfter(made.ID, `with locked as (select id from temp_files for update)
+		insert into holds (target, key, reason, placed_by) select 'temp_files', id, 'asked for', 'somebody' from locked`)
+	if n := o.number(`select count(*) from temp_files where deleting_at is null`); n != 1 {
+		t.Error("an object is to be deleted that is held")
+	}
+}
+
 // A report that is cancelled while its process dies is left to whoever finds its job ended.
 func TestACancelledReportOfADeadProcessKeepsNoParts(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	made := o.request(orderLines("csv", nil)).Report
-	o.exec(`update river_job set state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{dead}' where id = $1`, made.JobID)
-	o.exec(`insert into temp_files (location) values ('file:reports/1/1-x')`)
-	o.exec(`insert into artifact_parts (report_id, part_no, location, rows, bytes, sha256, hash_state, last_id)
-	        values ($1, 1, 'file:reports/1/1-x', 1, 1, sha256('x'), '', 1)`, made.ID)
+	made := o.withPart()
+	o.exec(`update river_job set state = 'running', attempted_at = now(), attempted_by = '{dead}' where id = $1`, made.JobID)
 	_, err := o.cancel(made.ID)
 	must(t, err)
 	for _, ended := range []bool{false, true} {
