@@ -20,7 +20,8 @@ import (
 // cutter breaks a connection around a commit, once it is armed.
 type cutter struct {
 	armed   atomic.Bool
-	arrives bool // the server carries the commit out and only its answer gets lost
+	arrives bool   // the server carries the commit out and only its answer gets lost
+	noticed func() // waits until the server has given up what it held for a broken connection
 }
 
 // pool answers a pool whose connections the cutter may break.
@@ -39,6 +40,13 @@ func (c *cutter) pool(t *testing.T) *pgxpool.Pool {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
+	observer := pgtest.Pool(t)
+	c.noticed = func() {
+		pgtest.Eventually(t, "the server has noticed", func() (gone bool, err error) {
+			err = observer.QueryRow(t.Context(), `select not exists (select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%')`).Scan(&gone)
+			return gone, err
+		})
+	}
 	return pool
 }
 
@@ -52,6 +60,7 @@ func (c *cutConn) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("commit")) && c.cutter.armed.CompareAndSwap(true, false) {
 		if !c.cutter.arrives {
 			_ = c.Close()
+			c.cutter.noticed() // else its rows are locked when the work is tried again, and that goes in other parts
 			return 0, io.ErrClosedPipe
 		}
 		c.cut.Store(true)
