@@ -15,9 +15,9 @@ func apiKeysCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "api-keys",
 		Usage: "make, list and revoke the keys of the HTTP API",
-		Description: `enqueue  place orders, enqueue jobs
-read     look at everything
-operate  change what is there: cancel, retry, pause, resume
+		Description: `  enqueue  place orders, enqueue jobs
+  read     look at everything
+  operate  change what is there: cancel, retry, pause, resume
 
   backoffice api-keys create shop --scope enqueue --scope read
   backoffice api-keys list

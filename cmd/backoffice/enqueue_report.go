@@ -42,9 +42,9 @@ complete and of the same data, it is the answer. See backoffice reports types.
 			&cli.StringFlag{Name: "format", EnvVars: []string{"BACKOFFICE_REPORT_FORMAT"}, Usage: "`FORMAT` that the type offers: csv, jsonl, xlsx, pdf or html"},
 			&cli.StringFlag{Name: "from", EnvVars: []string{"BACKOFFICE_REPORT_FROM"}, Usage: "first `DAY`, such as 2010-12-01"},
 			&cli.StringFlag{Name: "to", EnvVars: []string{"BACKOFFICE_REPORT_TO"}, Usage: "last `DAY`, such as 2011-05-31"},
-			&cli.StringFlag{Name: "period", EnvVars: []string{"BACKOFFICE_REPORT_PERIOD"}, Usage: "in place of --from and --to: yesterday, last-week or last-month"},
+			&cli.StringFlag{Name: "period", EnvVars: []string{"BACKOFFICE_REPORT_PERIOD"}, Usage: "`PERIOD` in place of --from and --to: yesterday, last-week or last-month"},
 			&cli.StringFlag{Name: "timezone", EnvVars: []string{"BACKOFFICE_REPORT_TIMEZONE"}, Usage: "`ZONE` whose days they are, such as Europe/London (default: UTC)"},
-			&cli.StringFlag{Name: "by", EnvVars: []string{"BACKOFFICE_REPORT_BY"}, Usage: "what a row is: day, week or month"},
+			&cli.StringFlag{Name: "by", EnvVars: []string{"BACKOFFICE_REPORT_BY"}, Usage: "`UNIT` that a row is: day, week or month"},
 			&cli.GenericFlag{Name: "param", EnvVars: []string{"BACKOFFICE_REPORT_PARAM"}, Value: &texts{}, Usage: "`NAME=VALUE` of another parameter of the type; repeatable"},
 			&cli.BoolFlag{Name: "force", EnvVars: []string{"BACKOFFICE_REPORT_FORCE"}, Usage: "make it although the same report of the same data exists"},
 			&cli.BoolFlag{Name: "wait", EnvVars: []string{"BACKOFFICE_ENQUEUE_WAIT"}, Usage: "return when it is complete; exit 1 if it failed or was cancelled"},
@@ -196,7 +196,7 @@ func requestReport(c *cli.Context, pool *pgxpool.Pool, args jobs.GenerateReportA
 	var stores *store.Stores
 	if c.String("out") != "" { // found out now rather than when the report is complete
 		var err error
-		if stores, err = openStores(c, pool); err != nil {
+		if stores, err = readStores(c, pool); err != nil {
 			return err
 		}
 		defer stores.Close() //nolint:errcheck // it was only read
@@ -273,6 +273,9 @@ func checkFree(path string, overwrite bool) error {
 	}
 	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
 		return usagef("--out %s: there is no folder %s", path, filepath.Dir(path))
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return usagef("--out %s is a symbolic link that leads to nothing; name another file, or remove it", path)
 	}
 	return nil
 }

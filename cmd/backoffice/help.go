@@ -149,7 +149,7 @@ func beside(name, text string, width int) string {
 	return name + strings.Join(wrapped(text, width-column), "\n"+strings.Repeat(" ", column))
 }
 
-// reflowed fits a text to a width: its paragraphs, and its examples, which are the lines that begin with a blank.
+// reflowed fits a text to a width: its paragraphs, and its examples and lists, whose lines begin with a blank.
 func reflowed(text string, width int) string {
 	var lines, paragraph []string
 	flush := func() {
@@ -170,7 +170,7 @@ func reflowed(text string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// explained is an example with a remark behind it; a flag begins where a command may be broken.
+// explained is an example, or a word, with a remark behind it; a flag begins where a command may be broken.
 var (
 	explained = regexp.MustCompile(`^( +\S+(?: \S+)*)( {2,})(\S.*)$`)
 	aFlag     = regexp.MustCompile(` --?[a-zA-Z]`)

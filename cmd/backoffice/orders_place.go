@@ -33,7 +33,7 @@ func ordersPlaceCommand() *cli.Command {
 			&cli.StringFlag{Name: "country", EnvVars: []string{"BACKOFFICE_ORDER_COUNTRY"}, Usage: "`COUNTRY` of the order"},
 			&cli.StringFlag{Name: "currency", EnvVars: []string{"BACKOFFICE_CURRENCY"}, Value: "GBP", Usage: "`CODE` of three capital letters"},
 			&cli.TimestampFlag{Name: "placed-at", EnvVars: []string{"BACKOFFICE_ORDER_PLACED_AT"}, Layout: time.RFC3339,
-				Usage: "`TIME` it was placed, like 2026-01-31T08:00:00Z ; a day ahead at most (default: now)"},
+				Usage: "`TIME` it was placed, like 2026-01-31T08:00:00Z; a day ahead at most (default: now)"},
 		},
 		Action: placeOrder,
 	}

@@ -23,11 +23,11 @@ func workersListCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "list",
 		Usage: "list worker processes, the newest first",
-		Description: `alive     beats, and works
-stopping  beats, and finishes the jobs it has
-frozen    has not beaten for --dead-after and still holds its lock: stopped, or starved
-silent    has not beaten for --dead-after and holds no lock: gone, or cut off
-dead      was declared dead; its jobs were given to others
+		Description: `  alive     beats, and works
+  stopping  beats, and finishes the jobs it has
+  frozen    has not beaten for --dead-after and still holds its lock: stopped, or starved
+  silent    has not beaten for --dead-after and holds no lock: gone, or cut off
+  dead      was declared dead; its jobs were given to others
 
 SINCE tells when it began to stop or was declared dead; CRASHED_JOBS, how many jobs its death
 interrupted. The dead are shown for an hour.
