@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -59,8 +60,11 @@ func importOrders(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(opts.Path); errors.Is(err, fs.ErrNotExist) {
+	switch found, err := os.Stat(opts.Path); {
+	case errors.Is(err, fs.ErrNotExist):
 		return usagef("orders import: there is no file %s", opts.Path)
+	case err == nil && found.IsDir():
+		return usagef("orders import: %s is a folder; name a file in it", opts.Path)
 	}
 	if path := c.Path("rejects"); path != "" {
 		if err := checkRejects(path, opts.Path); err != nil {
@@ -73,11 +77,8 @@ func importOrders(c *cli.Context) error {
 			return err
 		}
 		if path := c.Path("rejects"); path != "" {
-			rejects, err := os.Create(path)
-			if err != nil {
-				return fmt.Errorf("orders import: --rejects: %w", err)
-			}
-			defer func() { err = errors.Join(err, rejects.Close()) }()
+			rejects := &lateFile{path: path}
+			defer func() { err = errors.Join(err, rejects.close()) }()
 			opts.Rejects = rejects
 		}
 		shown := newProgress(c.App.ErrWriter)
@@ -123,8 +124,16 @@ func importOptions(c *cli.Context) (importer.Options, error) {
 // checkRejects refuses to write rejects over anything but the rejects of an earlier import.
 func checkRejects(path, imported string) error {
 	target, err := os.Stat(path)
-	if err != nil { // there is none, or os.Create says why it cannot be used
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+			return usagef("--rejects %s: there is no folder %s", path, filepath.Dir(path))
+		}
 		return nil
+	case err != nil:
+		return usagef("--rejects: %w", err)
+	case target.IsDir():
+		return usagef("--rejects %s is a folder; name a file in it", path)
 	}
 	source, err := os.Stat(imported)
 	if err != nil {
@@ -133,7 +142,7 @@ func checkRejects(path, imported string) error {
 	if os.SameFile(source, target) {
 		return usagef("--rejects %s is the file that is imported; name another", path)
 	}
-	if target.Size() == 0 || !target.Mode().IsRegular() { // a pipe or a terminal loses nothing
+	if target.Size() == 0 { // nor do a pipe or a terminal lose anything
 		return nil
 	}
 	file, err := os.Open(path)
@@ -145,6 +154,31 @@ func checkRejects(path, imported string) error {
 		return usagef("--rejects %s exists and does not hold the rejects of an import; name another file, or remove it", path)
 	}
 	return nil
+}
+
+// lateFile is made, or emptied, when the first is written to it: an import that cannot begin leaves the rejects
+// of an earlier one where they are.
+type lateFile struct {
+	path string
+	file *os.File
+}
+
+func (f *lateFile) Write(text []byte) (int, error) {
+	if f.file == nil {
+		file, err := os.Create(f.path)
+		if err != nil {
+			return 0, err
+		}
+		f.file = file
+	}
+	return f.file.Write(text)
+}
+
+func (f *lateFile) close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
 }
 
 func printImported(c *cli.Context, r importer.Result, took time.Duration) error {

@@ -150,7 +150,8 @@ func TestImportRefusesFilesItCannotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, s.try("orders", "import", "/nowhere/orders.csv"), exitUsage, "no file /nowhere/orders.csv")
-	refused(t, s.try("orders", "import", file), exitFailed, `no column "unit_price"`)
+	refused(t, s.try("orders", "import", file), exitUsage, `no column "unit_price"`)
+	refused(t, s.try("orders", "import", filepath.Dir(file)), exitUsage, "is a folder")
 	refused(t, s.try("orders", "import", file, "--map", "number=InvoiceNo"), exitUsage, `no column "InvoiceNo"`, "--map number=InvoiceNo", "number, sku")
 	refused(t, s.try("orders", "import", file, "--rejects", file), exitUsage, "--rejects", "is the file that is imported")
 	if kept, err := os.ReadFile(file); err != nil || len(kept) == 0 {
@@ -190,6 +191,14 @@ func TestImportWritesItsRejectsOverNothingElse(t *testing.T) {
 		}
 	}
 	s.text("orders", "import", file, "--rejects", os.DevNull)
+	refused(t, s.try("orders", "import", file, "--rejects", filepath.Join(dir, "no", "new.csv")), exitUsage, "there is no folder "+filepath.Join(dir, "no"))
+	refused(t, s.try("orders", "import", file, "--rejects", dir), exitUsage, "is a folder")
+
+	rejects := filepath.Join(dir, "new.csv")
+	refused(t, s.try("orders", "import", file, "--rejects", rejects, "--map", "number=No"), exitUsage, "--map number=No")
+	if text, err := os.ReadFile(rejects); err != nil || strings.Count(string(text), "\n") != 2 {
+		t.Errorf("an import that could not begin leaves rejects %q, %v", text, err)
+	}
 }
 
 func TestBadEnvironmentNamesTheVariable(t *testing.T) {
@@ -214,6 +223,7 @@ func TestEveryFlagHasAnEnvironmentNameAndEveryCommandAHelpPage(t *testing.T) {
 			}
 			contains(t, help.stdout, "backoffice "+name+" - "+command.Usage, "USAGE:", "FLAGS:")
 			checkHelpPage(t, name, help.stdout, command.Flags)
+			checkParagraphs(t, name, command.Description)
 			walk(path, command.Subcommands)
 		}
 	}
@@ -238,6 +248,16 @@ func checkHelpPage(t *testing.T, command, page string, flags []cli.Flag) {
 		}
 		if strings.HasSuffix(name, " value") || !strings.Contains(page, "   "+name+" ") {
 			t.Errorf("%s --help does not tell %s", command, name)
+		}
+	}
+}
+
+// checkParagraphs checks that no list is taken for a paragraph, whose lines are joined.
+func checkParagraphs(t *testing.T, command, description string) {
+	t.Helper()
+	for line := range strings.Lines(description) {
+		if line[0] != ' ' && strings.Contains(line, "  ") {
+			t.Errorf("%s --help joins lines that stand under each other; begin them with a blank: %s", command, line)
 		}
 	}
 }

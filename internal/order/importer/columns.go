@@ -67,7 +67,7 @@ func newLayout(path string, header []string, columns map[string]string) (layout,
 		case mapped:
 			return nil, &UsageError{fmt.Sprintf("%s has no column %q (--map %s=%s); its columns are %s", path, column, field, column, strings.Join(header, ", "))}
 		case slices.Contains(requiredFields, field):
-			return nil, fmt.Errorf("%s has no column %q; name the column that holds it with --map %s=COLUMN (its columns are %s)", path, field, field, strings.Join(header, ", "))
+			return nil, &UsageError{fmt.Sprintf("%s has no column %q; name the column that holds it with --map %s=COLUMN (its columns are %s)", path, field, field, strings.Join(header, ", "))}
 		}
 	}
 	return positions, nil
