@@ -40,7 +40,7 @@ func reportsDownloadCommand() *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			return withReport(c, func(pool *pgxpool.Pool, id int64) error {
-				stores, err := openStores(c, pool)
+				stores, err := readStores(c, pool)
 				if err != nil {
 					return err
 				}

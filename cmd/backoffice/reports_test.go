@@ -165,6 +165,11 @@ func TestDownloadIsCompleteOrAbsent(t *testing.T) {
 	if kind, err := os.Lstat(link); err != nil || kind.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link has become %v, %v", kind.Mode(), err)
 	}
+	lost := filepath.Join(t.TempDir(), "lost.csv")
+	if err := os.Symlink(filepath.Join(dir, "nothing"), lost); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s.try("reports", "download", "1", "--out", lost), exitUsage, "leads to nothing")
 
 	s.exec(`update stored_chunks set content = overlay(content placing '\x58'::bytea from 20)`)
 	refused(t, s.try("reports", "download", "1", "--out", filepath.Join(dir, "damaged.csv")), exitFailed, "report 1 is damaged", "--force")
@@ -196,6 +201,14 @@ func TestReportsInFilesWantTheirStore(t *testing.T) {
 	s.text("reports", "download", "1", "--out", filepath.Join(dir, "lines.csv"), "--store", root)
 	if left := entries(t, dir); fmt.Sprint(left) != "[lines.csv]" {
 		t.Errorf("the folder holds %v", left)
+	}
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, reading := range [][]string{{"reports", "download", "1"}, {"verify"}, generate("--wait", "--out", filepath.Join(dir, "new.csv"), "--force")} {
+		refused(t, s.try(append(reading, "--store", "file://"+missing)...), exitFailed, "--store file://"+missing, "no worker process keeps anything there")
+		refused(t, s.try(append(reading, "--store", "file://"+t.TempDir())...), exitFailed, "no worker process keeps anything there")
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("a command that only reads has made the store")
 	}
 	refused(t, s.try("reports", "download", "1", "--store", "s3://bucket"), exitUsage, `--store "s3://bucket" names no store`)
 }

@@ -31,3 +31,12 @@ func openStores(c *cli.Context, pool *pgxpool.Pool) (*store.Stores, error) {
 	}
 	return store.Open(c.Context, c.String("store"), pool)
 }
+
+// readStores opens the stores that --store names for a command that only reads, and makes none of them. The
+// caller closes them before the pool.
+func readStores(c *cli.Context, pool *pgxpool.Pool) (*store.Stores, error) {
+	if err := checkStore(c); err != nil {
+		return nil, err
+	}
+	return store.OpenToRead(c.Context, c.String("store"), pool)
+}

@@ -54,7 +54,7 @@ func runVerify(c *cli.Context, pool *pgxpool.Pool) error {
 
 // verifyAll makes the checks of the tables and then that of the artifacts' bytes.
 func verifyAll(c *cli.Context, pool *pgxpool.Pool, progress *verifyProgress) (results []verify.Result, err error) {
-	stores, err := openStores(c, pool)
+	stores, err := readStores(c, pool)
 	if err != nil {
 		return nil, err
 	}

@@ -21,17 +21,21 @@ after a day, so keep nothing else here, and give each database a directory of it
 
 // openFileStore opens a directory for objects, made if it is missing. It refuses one that is a link or no
 // directory, one that holds files of others or of another database, and one in which objects could not be written.
-func openFileStore(ctx context.Context, dir, identity string) (*fileStore, error) {
-	s, err := tryOpenFileStore(ctx, dir, identity)
+// To read only, it must be there, and nothing is written.
+func openFileStore(ctx context.Context, dir, identity string, toRead bool) (*fileStore, error) {
+	s, err := tryOpenFileStore(ctx, dir, identity, toRead)
 	if err != nil {
 		return nil, fmt.Errorf("--store file://%s cannot be used: %w", dir, err)
 	}
 	return s, nil
 }
 
-func tryOpenFileStore(ctx context.Context, dir, identity string) (*fileStore, error) {
+func tryOpenFileStore(ctx context.Context, dir, identity string, toRead bool) (*fileStore, error) {
 	seen, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		if toRead {
+			return nil, errUnused
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -50,15 +54,17 @@ func tryOpenFileStore(ctx context.Context, dir, identity string) (*fileStore, er
 		return nil, err
 	}
 	s := &fileStore{dir: dir, root: root}
-	if err := s.prove(ctx, seen, identity); err != nil {
+	if err := s.prove(ctx, seen, identity, toRead); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return s, nil
 }
 
+var errUnused = errors.New("no worker process keeps anything there yet; name the store that theirs have")
+
 // prove makes sure that the directory is the one that was looked at, that it is ours, and that an object
 // can be put there and removed, now and not at the end of the first report.
-func (s *fileStore) prove(ctx context.Context, seen fs.FileInfo, identity string) error {
+func (s *fileStore) prove(ctx context.Context, seen fs.FileInfo, identity string, toRead bool) error {
 	opened, err := s.root.Stat(".")
 	if err != nil {
 		return err
@@ -66,7 +72,7 @@ func (s *fileStore) prove(ctx context.Context, seen fs.FileInfo, identity string
 	if !os.SameFile(seen, opened) {
 		return errors.New("it was replaced while it was opened; try again")
 	}
-	if err := s.claim(identity); err != nil {
+	if err := s.claim(identity, toRead); err != nil || toRead {
 		return err
 	}
 	probe := "probe-" + unfinishedName()[len(unfinishedPrefix):]
@@ -78,9 +84,12 @@ func (s *fileStore) prove(ctx context.Context, seen fs.FileInfo, identity string
 
 // claim marks an empty directory as that of this database. One that bears another mark, or none and holds
 // anything else, is refused.
-func (s *fileStore) claim(identity string) error {
+func (s *fileStore) claim(identity string, toRead bool) error {
 	mark, err := s.root.ReadFile(markName)
 	if errors.Is(err, fs.ErrNotExist) {
+		if toRead {
+			return errUnused
+		}
 		if err := s.mark(identity); err != nil {
 			return err
 		}

@@ -33,6 +33,16 @@ const identitySQL = `select /* store.Open */ id::text from store_identity`
 // whichever it is; those in files only when storeURL names their directory. The caller closes the stores, and
 // the pool after them.
 func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, error) {
+	return open(ctx, storeURL, pool, false)
+}
+
+// OpenToRead is Open for those who only read: a directory that no process has opened for new objects is
+// refused, and nothing is written.
+func OpenToRead(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, error) {
+	return open(ctx, storeURL, pool, true)
+}
+
+func open(ctx context.Context, storeURL string, pool *pgxpool.Pool, toRead bool) (*Stores, error) {
 	s := &Stores{name: Postgres, postgres: &postgresStore{pool: pool}}
 	if storeURL == Postgres+":" {
 		return s, nil
@@ -46,7 +56,7 @@ func Open(ctx context.Context, storeURL string, pool *pgxpool.Pool) (*Stores, er
 		return nil, fmt.Errorf("look which database this is: %w", err)
 	}
 	s.name = File
-	if s.file, err = openFileStore(ctx, dir, identity); err != nil {
+	if s.file, err = openFileStore(ctx, dir, identity, toRead); err != nil {
 		return nil, err
 	}
 	return s, nil
