@@ -61,6 +61,16 @@ func TestDevTakesNoDirectoryThatItCannotHave(t *testing.T) {
 			t.Errorf("the directory holds %v", kept)
 		}
 	})
+	t.Run("it was its own, and the data is gone", func(t *testing.T) {
+		t.Parallel()
+		dir := devDir(t)
+		for name, text := range map[string]string{"notes": "mine", "lock": `{"pid":4711,"since":"2026-01-01T00:00:00Z"}`} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		startDev(t, dir, "in a browser")
+	})
 	for _, path := range []string{"/dev/null/pg", "/etc/hosts"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()

@@ -40,7 +40,7 @@ func Check(ctx context.Context, opts ServerOptions) error {
 }
 
 // checkContents refuses a directory in which somebody keeps other things than a server of ours. One that
-// has been such a server's stays it, whatever was put there since.
+// has been such a server's stays it, whatever was put there or deleted since.
 func checkContents(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -49,7 +49,7 @@ func checkContents(dir string) error {
 	case err != nil:
 		return unusable(dir, err)
 	}
-	if exists(lockPath(dir)) && exists(filepath.Join(dataDir(dir), "PG_VERSION")) {
+	if wasHeld(dir) {
 		return nil
 	}
 	for _, entry := range entries {
@@ -58,11 +58,6 @@ func checkContents(dir string) error {
 		}
 	}
 	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 // unusable says that nothing can be kept in a directory.

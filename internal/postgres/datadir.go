@@ -70,7 +70,7 @@ func ensureData(ctx context.Context, dir string, major int, b binaries, a accoun
 	}
 	if major != 0 {
 		return fmt.Errorf("use %s: %w: data of Postgres %d, programs of Postgres %d in %s; "+
-			"point BACKOFFICE_PG_BIN to the programs of Postgres %d, or name another directory",
+			"point --pg-bin (BACKOFFICE_PG_BIN) to the programs of Postgres %d, or name another directory",
 			data, ErrOtherVersion, major, b.major, b.dir, major)
 	}
 	fresh := data + ".new"

@@ -39,7 +39,7 @@ func findBinaries(ctx context.Context, binDir string, major int) (binaries, erro
 	case ctx.Err() != nil: // the programs were not asked, or had no time to answer
 		return binaries{}, fmt.Errorf("look for PostgreSQL: %w", context.Cause(ctx))
 	case binDir != "":
-		return binaries{}, fmt.Errorf("%w in %s (BACKOFFICE_PG_BIN): initdb and postgres must both be there and run; "+
+		return binaries{}, fmt.Errorf("%w in %s (--pg-bin, BACKOFFICE_PG_BIN): initdb and postgres must both be there and run; "+
 			"correct it, or unset it to look elsewhere", ErrNoBinaries, binDir)
 	}
 	return binaries{}, nothingInstalled(installPlaces(ctx))

@@ -101,6 +101,17 @@ func runningHolder(dir string) (holder, bool) {
 	return h, err == nil
 }
 
+// wasHeld says whether somebody has ever run the server of dir: the lock file stays.
+func wasHeld(dir string) bool {
+	file, err := os.OpenFile(lockPath(dir), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	h, err := readHolder(file)
+	return err == nil && h.PID > 0
+}
+
 func readHolder(file *os.File) (holder, error) {
 	var h holder
 	return h, json.NewDecoder(io.NewSectionReader(file, 0, 4096)).Decode(&h)
