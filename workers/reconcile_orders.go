@@ -114,7 +114,7 @@ func (w *ReconcileOrdersWorker) sweep(ctx context.Context) (failed error) {
 }
 
 // settleReports ends reports whose job was cancelled, discarded or deleted while it waited: reports have no
-// reconciler of their own, and this costs one look at the few that are not finished.
+// reconciler of their own, and this costs a look at the few that are not finished, and at those given up.
 func (w *ReconcileOrdersWorker) settleReports(ctx context.Context) error {
 	settled, err := report.Settle(ctx, w.Pool)
 	if settled > 0 {

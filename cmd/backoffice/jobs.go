@@ -130,7 +130,8 @@ func jobsRetryCommand() *cli.Command {
 		ArgsUsage: "ID...",
 		Description: `A discarded or cancelled job becomes available, with one more attempt where they were
 used up; one that waits for its next attempt stops waiting. That it was running when
-processes died is forgotten.
+processes died is forgotten. The job of a cancelled report does not run again: ask for the
+report anew.
 
   backoffice jobs retry 123
   backoffice jobs retry 123 124 125`,

@@ -47,6 +47,7 @@ func TestAFailedReportWhoseJobIsRetriedWaitsAgain(t *testing.T) {
 	if got := s.word(`select status || ' ' || (select string_agg(state::text, ',') from river_job) from reports`); got != "cancelled cancelled" {
 		t.Errorf("report and job are %s", got)
 	}
+	refused(t, s.try("jobs", "retry", s.word(`select job_id::text from reports`)), exitFailed, "report 1 was cancelled", "ask for it again")
 }
 
 func TestInterruptedWaitSaysHowToGoOn(t *testing.T) {

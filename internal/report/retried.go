@@ -10,7 +10,7 @@ import (
 	"backoffice/internal/postgres"
 )
 
-// started_at is that of what is made now: what was made before is gone.
+// It tells of what is made now: what was made before is gone.
 const retriedSQL = `
 with /* report.Retried */ before as (
   select id, status
@@ -22,6 +22,9 @@ with /* report.Retried */ before as (
      set status = 'queued',
          started_at = null,
          finished_at = null,
+         rows = 0,
+         bytes = 0,
+         done = 0,
          error = null
     from before
    where reports.id = before.id

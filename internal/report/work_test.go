@@ -62,6 +62,47 @@ func TestAFailedReportRunsAgainWhenItsJobIsRetried(t *testing.T) {
 	}
 }
 
+// An operator's retry goes through report.Retried as well.
+func TestAReportWhoseJobAnOperatorRetries(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	made := o.request(orderLines("csv", nil)).Report
+	o.exec(`update reports set status = 'failed', started_at = now(), finished_at = now(), error = 'disk full', rows = 7, bytes = 70, done = 0.7`)
+	must(t, report.Retried(t.Context(), o.pool, made.JobID))
+	if found := o.get(made.ID); found.Status != report.StatusQueued || found.StartedAt != nil || found.FinishedAt != nil || found.Error != "" {
+		t.Errorf("a failed one is %+v", found)
+	}
+	if n := o.number(`select count(*) from reports where rows = 0 and bytes = 0 and done = 0`); n != 1 {
+		t.Error("it still tells how far it was")
+	}
+	o.exec(`update reports set status = 'cancelled', finished_at = now()`)
+	if err := report.Retried(t.Context(), o.pool, made.JobID); !errors.Is(err, report.ErrTooLate) {
+		t.Errorf("of a cancelled one Retried answers %v", err)
+	}
+	if found := o.get(made.ID); found.Status != report.StatusCancelled {
+		t.Errorf("a cancelled one is %s", found.Status)
+	}
+	must(t, report.Retried(t.Context(), o.pool, made.JobID+1)) // of a job that makes no report
+}
+
+// A spreadsheet is put together after its rows were read, which takes long when there are many.
+func TestASpreadsheetIsNotAlmostDoneOnceItsRowsAreRead(t *testing.T) {
+	t.Parallel()
+	o := newOfficeIn(t, "postgres:")
+	o.process("A", 20)
+	release := o.hold("stored_chunks")
+	made := o.request(orderLines("xlsx", nil)).Report
+	o.work("test")
+	pgtest.Eventually(t, "its progress is told", func() (bool, error) {
+		return o.number(`select count(*) from reports where rows > 0`) > 0, nil
+	})
+	if percent := o.number(`select round(done * 100)::integer from reports`); percent != 65 {
+		t.Errorf("its rows are read, and it is done to %d%%", percent)
+	}
+	release()
+	o.await(made.ID, report.StatusCompleted)
+}
+
 func TestAFailedAttemptIsToldWhileTheNextIsAwaited(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
