@@ -68,7 +68,11 @@ func TestDryRunAnnouncesWhatTheRunThenDeletes(t *testing.T) {
 			t.Errorf("differs: %s\nwant     %s", got, want)
 		}
 		s.exec(`update temp_files set created_at = '2026-01-02Z'`)
-		s.text("holds", "remove", "temp_files", "3")
+		var removed cleanup.Hold
+		s.json(&removed, "holds", "remove", "temp_files", "3")
+		if removed.Target != "temp_files" || removed.Key != "3" || removed.Reason == "" {
+			t.Errorf("the removed hold is %+v", removed)
+		}
 		s.json(&dry, "enqueue", "clean-up", "--policy", "temp-files", "--dry-run", "--wait")
 		contains(t, s.text("enqueue", "clean-up", "--policy", "temp-files", "--cutoff", dry.Runs[0].Cutoff.Format(time.RFC3339Nano), "--wait"),
 			"temp-files deleted 1 row of temp_files", fmt.Sprintf("by dry run %d: the same set", dry.Runs[0].ID))

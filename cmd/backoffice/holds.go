@@ -72,11 +72,16 @@ func holdsRemoveCommand() *cli.Command {
 		Action: func(c *cli.Context) error {
 			target, key := c.Args().Get(0), c.Args().Get(1)
 			return withPool(c, func(pool *pgxpool.Pool) error {
-				err := operate(c, pool, &audit.Action{Action: "remove_hold", Target: target + " " + key}, func(tx pgx.Tx) error {
-					return cleanup.RemoveHold(c.Context, tx, target, key)
-				})
-				if err != nil || wantsJSON(c) {
+				var removed cleanup.Hold
+				err := operate(c, pool, &audit.Action{Action: "remove_hold", Target: target + " " + key}, func(tx pgx.Tx) (err error) {
+					removed, err = cleanup.RemoveHold(c.Context, tx, target, key)
 					return err
+				})
+				if err != nil {
+					return err
+				}
+				if wantsJSON(c) {
+					return printJSON(c, removed)
 				}
 				return printf(c, "%s %s is held no longer\n", target, key)
 			})

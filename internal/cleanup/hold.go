@@ -122,18 +122,23 @@ func heldAlready(ctx context.Context, tx pgx.Tx, h Hold) error {
 const removeHoldSQL = `
 delete /* cleanup.RemoveHold */ from holds
  where target = $1
-   and key = $2`
+   and key = $2
+returning target, key, reason, placed_by, placed_at`
 
-// RemoveHold lets a row go with its age again. ErrNotFound: there is no hold.
-func RemoveHold(ctx context.Context, tx pgx.Tx, targetName, key string) error {
-	removed, err := tx.Exec(ctx, removeHoldSQL, targetName, key)
+// RemoveHold lets a row go with its age again, and answers the hold that there was. ErrNotFound: there is none.
+func RemoveHold(ctx context.Context, tx pgx.Tx, targetName, key string) (Hold, error) {
+	found, err := tx.Query(ctx, removeHoldSQL, targetName, key)
 	if err != nil {
-		return fmt.Errorf("remove the hold on %s %s: %w", targetName, key, err)
+		return Hold{}, fmt.Errorf("remove the hold on %s %s: %w", targetName, key, err)
 	}
-	if removed.RowsAffected() == 0 {
-		return say(ErrNotFound, "%s %s: there is no hold on it", targetName, key)
+	removed, err := pgx.CollectExactlyOneRow(found, pgx.RowToStructByPos[Hold])
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Hold{}, say(ErrNotFound, "%s %s: there is no hold on it", targetName, key)
+	case err != nil:
+		return Hold{}, fmt.Errorf("remove the hold on %s %s: %w", targetName, key, err)
 	}
-	return nil
+	return removed, nil
 }
 
 const listHoldsSQL = `

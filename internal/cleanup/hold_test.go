@@ -52,7 +52,10 @@ func TestHoldsAreRefusedWithTheReason(t *testing.T) {
 	if err != nil || len(held) != 1 || held[0].Key != fmt.Sprint(id) || held[0].Reason != "lawsuit 7" || held[0].PlacedBy != "anna" {
 		t.Errorf("the holds are %+v (%v)", held, err)
 	}
-	none := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error { return cleanup.RemoveHold(t.Context(), tx, "artifacts", "1") })
+	none := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error {
+		_, err := cleanup.RemoveHold(t.Context(), tx, "artifacts", "1")
+		return err
+	})
 	if !errors.Is(none, cleanup.ErrNotFound) {
 		t.Errorf("removing a hold that is not there answers %v", none)
 	}

@@ -159,7 +159,10 @@ func (s *shop) hold(target, key string) error {
 
 func (s *shop) unhold(target, key string) {
 	s.t.Helper()
-	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error { return cleanup.RemoveHold(s.t.Context(), tx, target, key) })
+	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error {
+		_, err := cleanup.RemoveHold(s.t.Context(), tx, target, key)
+		return err
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
