@@ -36,7 +36,7 @@ func readableDuration(_ []string, attr slog.Attr) slog.Attr {
 	}
 	d := attr.Value.Duration()
 	digits := time.Microsecond
-	for digits*10_000 <= d.Abs() { // four digits say enough
+	for d.Abs()/digits >= 10_000 { // four digits say enough
 		digits *= 10
 	}
 	return slog.String(attr.Key, d.Round(digits).String())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"math"
 	"regexp"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 func TestDurationsInLogsHaveTheirUnit(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
+		math.MaxInt64:               "2561944h26m40s",
+		math.MinInt64:               "-2561944h26m40s",
 		113_588_378:                 "113.6ms",
 		1_234_567_890:               "1.235s",
 		340_400:                     "340µs",
