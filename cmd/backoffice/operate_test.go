@@ -55,6 +55,7 @@ func TestWhatOperatorsTypeIsWrittenDown(t *testing.T) {
 	}
 	contains(t, s.text("audit", "--target", "queue orders", "--limit", "1"), "resume_queue")
 	contains(t, s.text("audit", "--target", "queue nope"), `no operator has done anything to "queue nope"`)
+	contains(t, s.text("audit", "--after", "1"), "no operator has done anything before that")
 	s.json(&acts, "audit", "--target", "queue orders")
 	if len(acts) != 2 {
 		t.Errorf("%d acts on queue orders, want 2", len(acts))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -200,19 +201,8 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 	if s.artifactRetention < time.Minute {
 		return s, usagef("--artifact-retention %s is below 1m; people need time to fetch a report", s.artifactRetention)
 	}
-	if err := checkLiveness(s); err != nil {
+	if err := cmp.Or(checkLiveness(s), checkGroup(s.group), checkTimezone(s.timezone), checkStore(c), checkHealthAddr(s.healthAddr)); err != nil {
 		return s, err
-	}
-	if err := checkGroup(s.group); err != nil {
-		return s, err
-	}
-	if err := errors.Join(checkTimezone(s.timezone), checkStore(c)); err != nil {
-		return s, err
-	}
-	if s.healthAddr != "" {
-		if err := checkAddr("health-addr", s.healthAddr); err != nil {
-			return s, err
-		}
 	}
 	if longest := queue.LongestTimeout(workers.Contracts()); s.rescueAfter <= longest {
 		return s, usagef("--rescue-after %s must exceed the longest timeout of a kind (%s); raise it", s.rescueAfter, longest)
@@ -226,6 +216,13 @@ func workerSettingsOf(c *cli.Context) (workerSettings, error) {
 			s.poolSize, needed, s.poolFlags(), sparePool)
 	}
 	return s, nil
+}
+
+func checkHealthAddr(addr string) error {
+	if addr == "" { // nobody asks
+		return nil
+	}
+	return checkAddr("health-addr", addr)
 }
 
 // checkLiveness refuses limits under which a healthy process would be taken for a dead one.

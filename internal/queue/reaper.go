@@ -179,7 +179,7 @@ func (r *reaper) reapProcess(ctx context.Context, s suspect) error {
 		r.log.WarnContext(ctx, "worker process declared dead", "client_id", s.ClientID, "cause", s.Cause, "last_beat_at", s.BeatAt)
 	}
 	var ended int
-	if err := r.pool.QueryRow(ctx, terminateSQL, s.ClientID).Scan(&ended); err != nil && s.Cause != causeLeft {
+	if err := r.pool.QueryRow(ctx, terminateSQL, s.ClientID).Scan(&ended); err != nil && s.Cause != causeLeft && ctx.Err() == nil {
 		// Not even then do the jobs have to wait: rows that are still locked are skipped.
 		r.log.ErrorContext(ctx, "backends of a dead worker process not ended; let all worker processes share one role", "client_id", s.ClientID, "error", err)
 	}
