@@ -196,7 +196,7 @@ func Bootstrap(ctx context.Context, pool *pgxpool.Pool, secret string) error {
 		}
 		_, err := insertKey(ctx, tx, bootstrapName, secret, Scopes())
 		if errors.Is(err, ErrKeyExists) {
-			return refuse(ErrKeyInvalid, "", "the API key of the environment was revoked; set another")
+			return refuse(ErrKeyInvalid, "", "the API key that the api was given was revoked; give it another")
 		}
 		return err
 	})
@@ -206,7 +206,7 @@ func Bootstrap(ctx context.Context, pool *pgxpool.Pool, secret string) error {
 func CheckBootstrap(secret string) error {
 	plain := !strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })
 	if len(secret) < minBootstrap || len(secret) > 1000 || !plain {
-		return refuse(ErrKeyInvalid, "", "the API key of the environment is not from %d to 1000 characters of ASCII without spaces; make one with: openssl rand -hex 32", minBootstrap)
+		return refuse(ErrKeyInvalid, "", "the API key that the api was given is not from %d to 1000 characters of ASCII without spaces; make one with: openssl rand -hex 32", minBootstrap)
 	}
 	return nil
 }
