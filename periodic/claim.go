@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 
+	"backoffice/internal/postgres"
 	"backoffice/jobs"
 )
 
@@ -25,11 +28,12 @@ type claimed struct {
 	now            time.Time
 }
 
-// The one loop that dispatches must not wait for others' transactions, which may stay open for hours.
-const waitBrieflySQL = `set /* periodic.claim */ local lock_timeout = '250ms'`
+// Neither the one loop that dispatches nor the start of a process may wait for others' transactions, which may
+// stay open for hours.
+const beginSQL = `begin; set /* periodic.claim */ local lock_timeout = '250ms'`
 
-// What could not be dispatched a moment ago is left alone for a while, and then has its turn after what came due
-// meanwhile: many that wait for locks must not keep all others waiting.
+// What could not be dispatched a moment ago is left alone for a while, and then has its turn after all others:
+// many that wait for locks must not keep those waiting.
 const claimSQL = `
 select /* periodic.claim */ name, kind, args, spec, timezone, catch_up, jitter, next_run_at,
        (select max(ran.tick_at) from schedule_runs ran where ran.schedule = schedules.name),
@@ -38,7 +42,7 @@ select /* periodic.claim */ name, kind, args, spec, timezone, catch_up, jitter, 
  where paused_at is null
    and next_run_at <= coalesce($1::timestamptz, now())
    and (retry_at is null or retry_at <= coalesce($1::timestamptz, now()))
- order by greatest(next_run_at, retry_at), name
+ order by retry_at is not null, greatest(next_run_at, retry_at), name
  limit 1
    for update of schedules skip locked`
 
@@ -67,24 +71,22 @@ update /* periodic.claim */ schedules
  where name = $1`
 
 // claim settles the ticks of one schedule that is due: their jobs, their ledger rows and the next tick, in
-// one transaction. It answers false when nothing is due.
-func (d *Dispatcher) claim(ctx context.Context, tx pgx.Tx) (bool, error) {
-	if _, err := tx.Exec(ctx, waitBrieflySQL); err != nil {
-		return false, fmt.Errorf("claim a schedule: %w", err)
-	}
-	var c claimed
-	err := tx.QueryRow(ctx, claimSQL, d.clock()).
-		Scan(&c.name, &c.kind, &c.encoded, &c.spec, &c.timezone, &c.policy, &c.jitter, &c.nextRunAt, &c.settled, &c.now)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("claim a schedule: %w", err)
-	}
-	if err := d.settleTicks(ctx, tx, c); err != nil {
-		return false, blame(ctx, tx, c.name, err)
-	}
-	return true, nil
+// one transaction. It answers the schedule's name, empty when nothing is due.
+func (d *Dispatcher) claim(ctx context.Context) (name string, err error) {
+	err = postgres.InTxBegunBy(ctx, d.Pool, beginSQL, func(tx pgx.Tx) error {
+		var c claimed
+		err := tx.QueryRow(ctx, claimSQL, d.clock()).
+			Scan(&c.name, &c.kind, &c.encoded, &c.spec, &c.timezone, &c.policy, &c.jitter, &c.nextRunAt, &c.settled, &c.now)
+		name = c.name
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("claim a schedule: %w", err)
+		}
+		return ownFault(ctx, tx, d.settleTicks(ctx, tx, c))
+	})
+	return name, err
 }
 
 func (d *Dispatcher) settleTicks(ctx context.Context, tx pgx.Tx, c claimed) error {
@@ -102,7 +104,7 @@ func (d *Dispatcher) settleTicks(ctx context.Context, tx pgx.Tx, c claimed) erro
 	}
 	for _, tick := range todo.run {
 		if err := d.enqueue(ctx, tx, c, args, tick); err != nil {
-			return fmt.Errorf("tick %s: %w", tick.UTC().Format(time.RFC3339), err)
+			return err
 		}
 	}
 	return c.record(ctx, tx, todo)
@@ -170,36 +172,55 @@ func guard(ofKind func() (river.JobArgs, error)) (args river.JobArgs, err error)
 
 const probeSQL = `select /* periodic.claim */ 1`
 
-// blame tells what stands in the way of one schedule, such as a job that can never be inserted or a lock that
-// another transaction holds, from a database that is away, which is nobody's fault: then the transaction is away,
-// too.
-func blame(ctx context.Context, tx pgx.Tx, schedule string, err error) error {
-	var refused *pgconn.PgError
-	switch {
-	case errors.As(err, &refused) && refused.Code == "55P03": // lock_not_available; without the tick, to be logged once
-		return &brokenError{schedule, fmt.Errorf("another transaction is in the way: %w", refused), retryLocked}
-	case refusedItself(err):
-		return &brokenError{schedule, err, retryBroken}
-	case refused == nil:
-		if _, gone := tx.Exec(ctx, probeSQL); gone == nil {
-			return &brokenError{schedule, err, retryBroken}
-		}
+// faultError is an error that came from no server: the database was well when it was met.
+type faultError struct{ error }
+
+func (e faultError) Unwrap() error { return e.error }
+
+// ownFault tells what a schedule itself is to blame for, such as its spec, from a connection that is gone: then
+// the transaction is, too.
+func ownFault(ctx context.Context, tx pgx.Tx, err error) error {
+	if err == nil || errors.As(err, new(*pgconn.PgError)) {
+		return err
 	}
-	return fmt.Errorf("schedule %q: %w", schedule, err)
+	if _, gone := tx.Exec(ctx, probeSQL); gone != nil {
+		return err
+	}
+	return faultError{err}
 }
 
-// refusedItself tells what Postgres refuses to store because of what it is, by its data, by a constraint, or by a
-// trigger somebody has put on the table, from a refusal that is about the server, the connection or others.
-func refusedItself(err error) bool {
+// blame answers what stands in the way of one schedule, such as a job that can never be inserted, a lock that
+// another transaction holds or a constraint that speaks up at commit, and nil for a database that is away, which
+// is no schedule's fault.
+func blame(schedule string, err error) *brokenError {
 	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || len(refused.Code) < 2 {
-		return false
+	switch {
+	case schedule == "":
+		return nil
+	case errors.As(err, new(faultError)):
+		return &brokenError{schedule, err, retryBroken}
+	case !errors.As(err, &refused) || aboutServer(refused.Code):
+		return nil
+	case aboutOthers(refused.Code):
+		return &brokenError{schedule, fmt.Errorf("another transaction is in the way: %w", refused), retryLocked}
 	}
-	switch refused.Code[:2] {
-	case "08", "25", "40", "53", "55", "57", "58", "XX": // connection, transaction, resources, locks, shutdown, system
-		return false
+	return &brokenError{schedule, err, retryBroken}
+}
+
+// aboutServer tells the codes that say nothing about a schedule; see appendix A of the manual of Postgres.
+func aboutServer(code string) bool {
+	switch code {
+	case "25006", "57P01", "57P02", "57P03", "57P04", "57P05": // a standby, a server that starts or stops, a database dropped, idle for too long
+		return true
 	}
-	return true
+	return slices.ContainsFunc([]string{"08", "53", "58", "XX"}, func(class string) bool { // connection, resources, system, corruption
+		return strings.HasPrefix(code, class)
+	})
+}
+
+// aboutOthers tells the codes by which Postgres gives way to another transaction: those that pass.
+func aboutOthers(code string) bool {
+	return slices.Contains([]string{"55P03", "40P01", "40001"}, code) // lock_not_available, deadlock_detected, serialization_failure
 }
 
 // record writes down the ticks without jobs and moves the schedule on.

@@ -1,10 +1,11 @@
 package periodic_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -58,23 +59,39 @@ func TestResumeAfterAPauseThatWasNotCommittedYet(t *testing.T) {
 	}
 }
 
-func TestProgramOfALaterStartSetsTheTimetable(t *testing.T) {
+func TestHeldScheduleKeepsNoProgramFromStarting(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
-	entry := periodic.Entry{Name: "own", Args: tickArgs{}, Spec: "@hourly", CatchUp: periodic.CatchUpLatest}
-	sync1(t, pool, pgtest.Noon, entry)
-	now := pgtest.Noon
-	meanwhile(t, pool,
-		func(tx pgx.Tx) error { // by one of an older version
-			_, err := tx.Exec(t.Context(), `update schedules set spec = '@daily'`)
-			return err
-		},
-		func() error { return periodic.SyncAt(t.Context(), pool, []periodic.Entry{entry}, now) })
-	spec := ""
-	if err := pool.QueryRow(t.Context(), `select spec from schedules`).Scan(&spec); err != nil {
+	held := periodic.Entry{Name: "held", Args: tickArgs{}, Spec: "@hourly", CatchUp: periodic.CatchUpLatest}
+	free := periodic.Entry{Name: "other", Args: tickArgs{}, Spec: "@hourly", CatchUp: periodic.CatchUpLatest}
+	sync1(t, pool, pgtest.Noon, held)
+	holder := begin(t, pool)
+	if _, err := holder.Exec(t.Context(), `update schedules set spec = '@daily' where name = 'held'`); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(entry.Spec, spec); diff != "" {
-		t.Errorf("spec (-want +got):\n%s", diff)
+	start := func() (logged string) {
+		t.Helper()
+		log := &strings.Builder{}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if err := periodic.SyncAt(ctx, pool, []periodic.Entry{held, free}, textLog(log), pgtest.Noon); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	if logged := start(); !strings.Contains(logged, "schedule=held") || strings.Contains(logged, "schedule=other") {
+		t.Errorf("it says %q", logged)
+	}
+	if n := numbers(t, pool, `select count(*) from schedules where name = 'other'`); n != 1 {
+		t.Error("the schedule that nobody holds is not there")
+	}
+	if err := holder.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if logged := start(); logged != "" {
+		t.Errorf("at the next start it says %q", logged)
+	}
+	if n := numbers(t, pool, `select count(*) from schedules where name = 'held' and spec = '@hourly'`); n != 1 {
+		t.Error("the next start has not brought it in step")
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
-	"backoffice/internal/postgres"
 	"backoffice/jobs"
 )
 
@@ -102,20 +101,15 @@ func (d *Dispatcher) Dispatch(ctx context.Context) (time.Duration, error) {
 			d.held = 0
 			return left, nil
 		}
-		claimed := false
-		err = postgres.InTx(ctx, d.Pool, func(tx pgx.Tx) (err error) {
-			claimed, err = d.claim(ctx, tx)
-			return err
-		})
-		broken := (*brokenError)(nil)
-		switch {
-		case errors.As(err, &broken):
+		name, err := d.claim(ctx)
+		switch broken := blame(name, err); {
+		case broken != nil:
 			if err := d.note(ctx, broken); err != nil {
 				return none, err
 			}
 		case err != nil:
 			return none, err
-		case !claimed:
+		case name == "":
 			d.held = min(max(2*d.held, heldPause), pollAlone)
 			return min(d.held, later), nil
 		}

@@ -50,7 +50,7 @@ func settle(schedule river.PeriodicSchedule, policy CatchUp, tick, now time.Time
 
 // ticksUpTo are the ticks from the given one up to now, at most so many, and the tick after them.
 func ticksUpTo(now time.Time, schedule river.PeriodicSchedule, tick time.Time, most int) (ticks []time.Time, next time.Time) {
-	for ; !tick.After(now) && len(ticks) < most; tick = schedule.Next(tick) {
+	for ; !tick.IsZero() && !tick.After(now) && len(ticks) < most; tick = schedule.Next(tick) { // zero: there is none
 		ticks = append(ticks, tick)
 	}
 	return ticks, tick

@@ -2,14 +2,15 @@ package periodic
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // SyncAt is Sync at a test's instant.
-func SyncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, now time.Time) error {
-	return syncAt(ctx, pool, entries, &now)
+func SyncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, log *slog.Logger, now time.Time) error {
+	return syncAt(ctx, pool, entries, log, &now)
 }
 
 // What bounds are there, for tests that go beyond them.

@@ -143,7 +143,7 @@ func Runs(ctx context.Context, db postgres.DB, name string, limit int) ([]Run, e
 // storable says whether a tick lies in the years that the table and programs can hold.
 func storable(tick time.Time) bool {
 	year := tick.UTC().Year()
-	return 1 <= year && year <= 9999
+	return !tick.IsZero() && 1 <= year && year <= 9999
 }
 
 // Upcoming are the next n ticks of the schedule, from the first that is not settled on; none while it is

@@ -92,7 +92,7 @@ func TestManyLockedSchedulesKeepNoOtherWaiting(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Pool(t)
 	exec(t, pool, `insert into schedules (name, kind, spec, next_run_at, retry_at) values ('first', 'tick', 'every 1m', $1, $2), ('second', 'tick', 'every 30s', $3, null)`,
-		pgtest.Noon, pgtest.Noon.Add(40*time.Second), pgtest.Noon.Add(30*time.Second))
+		pgtest.Noon, pgtest.Noon.Add(20*time.Second), pgtest.Noon.Add(30*time.Second))
 	dispatchWithin(t, newDispatcher(t, pool, pgtest.Noon.Add(45*time.Second)))
 	if n := numbers(t, pool, `select count(*) from river_job job join schedule_runs ran on ran.job_id = job.id where ran.schedule = 'second' and job.id = (select min(id) from river_job)`); n != 1 {
 		t.Error("the one that was tried before had its turn first")

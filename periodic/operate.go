@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -107,7 +108,7 @@ func (o Operator) Add(ctx context.Context, tx pgx.Tx, d Draft) (Schedule, error)
 	switch {
 	case errors.As(err, &refused) && refused.Code == "23505": // unique_violation
 		return Schedule{}, say(ErrExists, "name", "a schedule named %q exists; remove it first or take another name", d.Name)
-	case refusedItself(err):
+	case errors.As(err, &refused) && slices.Contains([]string{"22", "23"}, refused.Code[:2]): // data, constraints
 		return Schedule{}, say(ErrInvalid, "args", "args: Postgres does not store them: %s", err)
 	case err != nil:
 		return Schedule{}, fmt.Errorf("add schedule %q: %w", d.Name, err)

@@ -108,7 +108,7 @@ func newDispatcher(t *testing.T, pool *pgxpool.Pool, now time.Time) *periodic.Di
 
 func sync1(t *testing.T, pool *pgxpool.Pool, now time.Time, entries ...periodic.Entry) {
 	t.Helper()
-	if err := periodic.SyncAt(t.Context(), pool, entries, now); err != nil {
+	if err := periodic.SyncAt(t.Context(), pool, entries, slog.New(slog.DiscardHandler), now); err != nil {
 		t.Fatalf("Sync: %v", err)
 	}
 }

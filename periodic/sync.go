@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"backoffice/internal/postgres"
@@ -15,14 +17,20 @@ import (
 
 // Sync brings the built-in rows of schedules in step with the program. A schedule keeps its next tick unless
 // its spec or timezone has changed: a restart or a deploy moves no tick. Those that operators paused stay
-// paused, and those they resumed stay resumed; rows the program does not know stay untouched.
-func Sync(ctx context.Context, pool *pgxpool.Pool, entries []Entry) error {
-	return syncAt(ctx, pool, entries, nil)
+// paused, and those they resumed stay resumed; rows the program does not know stay untouched. One that another
+// transaction holds is logged and left as it is until the next start: no worker process may wait for it.
+func Sync(ctx context.Context, pool *pgxpool.Pool, entries []Entry, log *slog.Logger) error {
+	return syncAt(ctx, pool, entries, log, nil)
 }
 
-func syncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, clock *time.Time) error {
+func syncAt(ctx context.Context, pool *pgxpool.Pool, entries []Entry, log *slog.Logger, clock *time.Time) error {
 	for _, e := range entries {
-		err := postgres.InTx(ctx, pool, func(tx pgx.Tx) error { return e.sync(ctx, tx, clock) })
+		err := postgres.InTxBegunBy(ctx, pool, beginSQL, func(tx pgx.Tx) error { return e.sync(ctx, tx, clock) })
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && aboutOthers(refused.Code) {
+			log.WarnContext(ctx, "schedule left as it is until the next start: another transaction holds it", "schedule", e.Name, "error", err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("sync schedule %q: %w", e.Name, err)
 		}

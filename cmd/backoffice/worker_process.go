@@ -169,7 +169,7 @@ func newWorkerProcess(ctx context.Context, pool *pgxpool.Pool, stores *store.Sto
 	if err != nil {
 		return nil, err
 	}
-	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(s.timezone))
+	return p, periodic.Sync(ctx, pool, periodic.BuiltIn(s.timezone), log)
 }
 
 // wakeSignal answers a channel and what sends on it: however often it is called, one signal waits at most.
