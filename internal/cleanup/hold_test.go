@@ -61,6 +61,23 @@ func TestHoldsAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
+// A key with an instant in it is the same text in every session, however the database writes instants.
+func TestAHoldOutlivesAnotherDateStyle(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`insert into schedule_runs (schedule, tick_at, outcome, at)
+		select 'often', timestamptz '2026-03-04 12:00Z' + n * interval '1 minute', 'skipped', now() - interval '1 year' from generate_series(1, 3) n`)
+	if err := s.hold("schedule_runs", "often 2026-03-04 12:01:00+00"); err != nil {
+		t.Fatal(err)
+	}
+	s.exec(`do $$ begin execute format('alter database %I set datestyle = ''German, DMY''', current_database()); end $$`)
+	s.pool.Reset() // only new sessions know of it
+	if run := s.clean("schedule-runs"); run.Rows != 1 || run.Held != 1 {
+		t.Errorf("the run says %+v, want one row to go and one to be held", run)
+	}
+	s.unhold("schedule_runs", "often 2026-03-04 12:01:00+00")
+}
+
 // While a hold is being placed its row is locked, and cleanup passes it by.
 func TestARowOnWhichAHoldIsBeingPlacedIsPassedBy(t *testing.T) {
 	t.Parallel()

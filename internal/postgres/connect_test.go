@@ -90,13 +90,14 @@ func TestPoolOptions(t *testing.T) {
 			}
 		})
 	}
-	t.Run("the session is in UTC, whatever the database's default, and named", func(t *testing.T) {
+	t.Run("the session is in UTC and ISO, whatever the database's defaults, and named", func(t *testing.T) {
 		execSQL(t, url, "alter database backoffice set timezone = 'Asia/Tokyo'")
+		execSQL(t, url, "alter database backoffice set datestyle = 'German, DMY'")
 		pool := open(t, url, postgres.Options{ApplicationName: "worker"})
-		var zone, name string
-		err := pool.QueryRow(t.Context(), "select current_setting('timezone'), current_setting('application_name')").Scan(&zone, &name)
-		if err != nil || zone != "UTC" || name != "worker" {
-			t.Errorf("timezone %q, application_name %q, %v; want UTC and worker", zone, name, err)
+		var zone, style, name string
+		err := pool.QueryRow(t.Context(), "select current_setting('timezone'), current_setting('datestyle'), current_setting('application_name')").Scan(&zone, &style, &name)
+		if err != nil || zone != "UTC" || style != "ISO, MDY" || name != "worker" {
+			t.Errorf("timezone %q, datestyle %q, application_name %q, %v; want UTC, ISO and worker", zone, style, name, err)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func CheckURL(url string) error {
 }
 
 // Connect opens a pool on the database that url names and proves that it answers. Every session runs
-// in UTC. Statements are prepared once per connection; behind a pooler that does not allow it, the URL
+// in UTC and writes instants in one way, for their text is part of keys. Statements are prepared once per connection; behind a pooler that does not allow it, the URL
 // says default_query_exec_mode=exec. The error is one sentence that names host, port, database and the
 // cure, never the password. The caller closes the pool.
 func Connect(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
@@ -53,6 +53,7 @@ func Connect(ctx context.Context, url string, opts Options) (*pgxpool.Pool, erro
 	}
 	maps.Copy(conn.RuntimeParams, opts.Settings)
 	conn.RuntimeParams["timezone"] = "UTC"
+	conn.RuntimeParams["datestyle"] = "ISO, MDY"
 	conn.RuntimeParams["application_name"] = "backoffice"
 	if opts.ApplicationName != "" {
 		conn.RuntimeParams["application_name"] = opts.ApplicationName
