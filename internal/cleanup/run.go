@@ -19,7 +19,7 @@ type run struct {
 
 	id       int64
 	cutoff   time.Time
-	checked  bool // the safety cap lets it delete
+	checked  bool // the safety cap lets it delete, or has no say in it
 	counted  counted
 	at       cursor
 	markedAt *string // key of the last marked row that was looked at; nil: the old rows come first
@@ -53,13 +53,14 @@ select /* cleanup.Run */ id, cutoff, finished_at is not null, refused, coalesce(
  order by id desc
  limit 1`
 
-// The policy's row decides, as it stands when the run begins.
+// The policy's row decides, as it stands when the run begins: a share that is set later must not be asked for in
+// the midst of deletion. A dry run is not refused: it is what one looks at then.
 const beginRunSQL = `
-insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cutoff)
-select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz)
+insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cutoff, checked)
+select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz), $3 or max_share >= 1
   from retention_policies
  where name = $1
-returning id, cutoff`
+returning id, cutoff, checked`
 
 // begin makes the run's row, or finds the one that this job has begun, and tells whether that is finished;
 // one that was refused answers its refusal again. A cutoff that is not nil spares what is younger.
@@ -73,7 +74,7 @@ func (r *run) begin(ctx context.Context, cutoff *time.Time) (finished bool, err 
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, cutoff).Scan(&r.id, &r.cutoff)
+		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, cutoff).Scan(&r.id, &r.cutoff, &r.checked)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -78,10 +78,8 @@ func (r *run) pass(ctx context.Context) error {
 	})
 }
 
-// capped tells whether the safety cap has still to be asked. A dry run is not refused: it is what one looks at then.
-func (r *run) capped() bool {
-	return !r.dry && !r.checked && r.policy.MaxShare.LessThan(decimal.NewFromInt(1))
-}
+// capped tells whether the safety cap has still to be asked.
+func (r *run) capped() bool { return !r.checked }
 
 // allowed is how many of so many the policy lets one run delete.
 func (r *run) allowed(total int64) int64 {
