@@ -25,16 +25,20 @@ select /* cleanup.checkShare */ case when counted.n <= $1 then counted.n
                                        where oid = '{table}'::regclass)) end
   from (select count(*) as n from (select from {table} limit $1 + 1) few) counted`
 
+// What a hold names stays, and is no part of what would go. Each row is looked up by itself: the planner could
+// make a join of a not exists, and read all old rows for it.
 const expiredSQL = `
 select /* cleanup.checkShare */ count(*)
   from (select from {table} t
          where {age} < $1::timestamptz
            and {where}
+           and (select count(*) from holds hold where hold.target = '{table}' and hold.key = {key}) = 0
          order by {age}, {tie}
          limit $2) few`
 
 // checkShare refuses a run that would delete more than the policy's share of the table: a wrong age or a
-// wrong clock must not empty it. It reads no more of the old rows than the run may delete, and one.
+// wrong clock must not empty it. Besides held ones it reads no more of the old rows than the run may delete,
+// and one.
 func (r *run) checkShare(ctx context.Context, t target) error {
 	total, err := total(ctx, r.Pool, t, countTo)
 	if err != nil {
