@@ -35,9 +35,14 @@ select /* cleanup.sweepOrphans */ location
   from temp_files
  where location = any($1)`
 
-// sweepOrphans deletes objects without a row from every store of this process. done says that all were
-// looked at.
+// sweepOrphans deletes objects without a row from the stores that the process had which began the run: what is
+// counted by one process and deleted by another must be the same. done says that all were looked at.
 func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
+	for _, name := range r.stores {
+		if !slices.Contains(r.Stores.Names(), name) {
+			return false, fmt.Errorf("look for objects without a row: this process has no store %s:, which run %d goes through; give all worker processes the same --store", name, r.id)
+		}
+	}
 	if r.capped() {
 		if done, err := r.checkOrphanShare(ctx); err != nil || !done {
 			return false, err
@@ -46,11 +51,11 @@ func (r *run) sweepOrphans(ctx context.Context) (done bool, err error) {
 	return r.eachPage(ctx, r.removeOrphans)
 }
 
-// eachPage goes through the objects of all stores, from where the run has come to. look records how far it
+// eachPage goes through the objects of the run's stores, from where the run has come to. look records how far it
 // came, and says whether that is the end of the page. done says that all were looked at.
 func (r *run) eachPage(ctx context.Context, look func(context.Context, page) (through bool, err error)) (done bool, err error) {
 	looked, limit := false, firstPage
-	for _, name := range r.Stores.Names() {
+	for _, name := range r.stores {
 		swept, after := r.sweptTo(name)
 		for !swept {
 			if looked && r.late() {
@@ -84,13 +89,10 @@ func (r *run) sweptTo(name string) (swept bool, after string) {
 	if !found {
 		return false, ""
 	}
-	names := r.Stores.Names()
-	switch done, here := slices.Index(names, at), slices.Index(names, name); {
-	case done == here:
+	if at == name {
 		return false, path
-	default:
-		return here < done, ""
 	}
+	return slices.Index(r.stores, name) < slices.Index(r.stores, at), ""
 }
 
 // page is what one listing of a store found.
@@ -105,9 +107,8 @@ type page struct {
 
 // next is the location from which the run goes on once it is through the page.
 func (r *run) next(p page) *cursor {
-	names := r.Stores.Names()
-	if after := slices.Index(names, p.store) + 1; p.last && after < len(names) {
-		return &cursor{beginning, names[after] + ":"}
+	if after := slices.Index(r.stores, p.store) + 1; p.last && after < len(r.stores) {
+		return &cursor{beginning, r.stores[after] + ":"}
 	}
 	return &cursor{beginning, p.store + ":" + p.end}
 }
@@ -221,7 +222,6 @@ const countOrphansSQL = `
 update /* cleanup.checkOrphanShare */ cleanup_runs
    set counted = $2,
        counted_orphans = $3,
-       cursor_at = '-infinity',
        cursor_key = $4
  where id = $1`
 

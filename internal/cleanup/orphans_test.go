@@ -148,3 +148,76 @@ func TestARefusedPolicyStopsNoOther(t *testing.T) {
 		t.Errorf("%d rows are left", n)
 	}
 }
+
+// A run goes through the stores of the process that began it, whichever process goes on with it: its check has
+// counted no others. What it counted it sweeps from the beginning, though it crashed just after the check.
+func TestARunGoesThroughTheStoresThatItBeganWith(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.exec(`insert into stored_objects (path, bytes, created_at) select 'o/' || n, 7, now() - make_interval(days => case when n <= 110 then 2 else 0 end) from generate_series(1, 250) n`)
+	for n := range 120 { // with which more than half would go
+		s.aged(fmt.Sprintf("file:lost/%d", n), 25)
+	}
+	s.dryRun("artifacts")
+	s.exec(`update retention_policies set batch_size = 1 where name = 'orphans'`)
+	both := s.stores
+	s.stores = s.open("postgres:")
+	if _, err := s.failingAt(4).Run(t.Context(), argsOf("orphans")); err == nil || !one[bool](s, `select checked and rows = 0 from cleanup_runs where job_id = 41`) {
+		t.Fatalf("the process without files answers %v, and is not just after the check", err)
+	}
+	s.stores = both
+	run := s.runOf(argsOf("orphans"))
+	if old := one[int](s, `select count(*) from stored_objects where created_at < now() - interval '1 day'`); old != 0 || run.Rows != 109 { // one went in the moment before the crash
+		t.Errorf("%d old objects are left in the database, and the run says %+v", old, run)
+	}
+	for n := range 120 {
+		if location := fmt.Sprintf("file:lost/%d", n); !s.has(location) {
+			t.Fatalf("%s is gone, which the check has not counted", location)
+		}
+	}
+}
+
+// A process that lacks one of a run's stores leaves the run to others, and where they have come to.
+func TestARunIsLeftToProcessesWithItsStores(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for n := range 4 {
+		s.aged(fmt.Sprintf("%s:lost/%d", stores[n%2], n), 25)
+	}
+	s.dryRun("artifacts")
+	s.exec(`update retention_policies set batch_size = 1 where name = 'orphans'`)
+	both, inside := s.stores, s.open("postgres:")
+	const began = `select max(id) from cleanup_runs where job_id = 41`
+	const row = `select concat_ws(' ', counted, checked, cursor_key, rows) from cleanup_runs where job_id = 41`
+	for calls, more := 1, true; more; calls++ {
+		s.stores = both
+		c := s.failingAt(-1)
+		c.Budget = time.Nanosecond
+		outcome, err := c.Run(t.Context(), argsOf("orphans"))
+		if more = outcome.More; err != nil || calls > 20 {
+			t.Fatalf("call %d answers %+v, %v", calls, outcome, err)
+		}
+		if !more {
+			break
+		}
+		came := one[string](s, row)
+		s.stores = inside
+		_, err = s.failingAt(-1).Run(t.Context(), argsOf("orphans"))
+		if want := fmt.Sprintf("this process has no store file:, which run %d goes through; give all worker processes the same --store", one[int](s, began)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Fatalf("the process without files answers %v\nwant %s", err, want)
+		}
+		if now := one[string](s, row); now != came {
+			t.Errorf("the process without files left the run at %q, and it was at %q", now, came)
+		}
+	}
+	s.stores = both
+	if run := s.runOf(argsOf("orphans")); run.Rows != 4 {
+		t.Errorf("the run says %+v, want 4 objects", run)
+	}
+	// As it was begun before runs wrote down their stores.
+	s.exec(`insert into cleanup_runs (policy, target, job_id, cutoff, checked) values ('orphans', 'orphans', 41, now() - interval '1 day', true)`)
+	s.aged("file:lost/5", 25)
+	if run := s.runOf(argsOf("orphans")); run.Rows != 1 {
+		t.Errorf("an older run says %+v, want 1 object", run)
+	}
+}

@@ -21,6 +21,7 @@ type run struct {
 	cutoff   time.Time
 	checked  bool // the safety cap lets it delete, or has no say in it
 	counted  counted
+	stores   []string // that a run of orphans goes through
 	at       cursor
 	markedAt *string // key of the last marked row that was looked at; nil: the old rows come first
 }
@@ -45,7 +46,7 @@ func (e *refusedError) Error() string { return e.text }
 
 const findRunSQL = `
 select /* cleanup.Run */ id, cutoff, finished_at is not null, refused, coalesce(error, ''),
-       checked, counted, counted_orphans, coalesce(cursor_at, '-infinity'), cursor_key, marked_key
+       checked, counted, counted_orphans, coalesce(stores, $3::text[]), coalesce(cursor_at, '-infinity'), cursor_key, marked_key
   from cleanup_runs
  where job_id = $1
    and policy = $2
@@ -56,8 +57,8 @@ select /* cleanup.Run */ id, cutoff, finished_at is not null, refused, coalesce(
 // The policy's row decides, as it stands when the run begins: a share that is set later must not be asked for in
 // the midst of deletion. A dry run is not refused: it is what one looks at then.
 const beginRunSQL = `
-insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cutoff, checked)
-select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz), $3 or max_share >= 1
+insert /* cleanup.Run */ into cleanup_runs (policy, target, job_id, dry_run, cutoff, checked, stores)
+select name, target, nullif($2::bigint, 0), $3, least(now() - age, $4::timestamptz), $3 or max_share >= 1, $5
   from retention_policies
  where name = $1
 returning id, cutoff, checked`
@@ -66,15 +67,18 @@ returning id, cutoff, checked`
 // one that was refused answers its refusal again. A cutoff that is not nil spares what is younger.
 func (r *run) begin(ctx context.Context, cutoff *time.Time) (finished bool, err error) {
 	r.at.age = beginning
+	if r.policy.Target == orphans {
+		r.stores = r.Stores.Names()
+	}
 	var refused bool
 	var text string
 	err = r.Fence(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name).
-			Scan(&r.id, &r.cutoff, &finished, &refused, &text, &r.checked, &r.counted.objects, &r.counted.orphans, &r.at.age, &r.at.key, &r.markedAt)
+		err := tx.QueryRow(ctx, findRunSQL, r.JobID, r.policy.Name, r.stores).
+			Scan(&r.id, &r.cutoff, &finished, &refused, &text, &r.checked, &r.counted.objects, &r.counted.orphans, &r.stores, &r.at.age, &r.at.key, &r.markedAt)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, cutoff).Scan(&r.id, &r.cutoff, &r.checked)
+		return tx.QueryRow(ctx, beginRunSQL, r.policy.Name, r.JobID, r.dry, cutoff, r.stores).Scan(&r.id, &r.cutoff, &r.checked)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

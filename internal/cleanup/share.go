@@ -66,7 +66,6 @@ func total(ctx context.Context, db postgres.DB, t target, countTo int) (total in
 const passSQL = `
 update /* cleanup.pass */ cleanup_runs
    set checked = true,
-       cursor_at = null,
        cursor_key = ''
  where id = $1`
 
