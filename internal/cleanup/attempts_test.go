@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +110,40 @@ func TestARefusalOutlivesTheAttempt(t *testing.T) {
 	last, err := c.Run(t.Context(), jobs.CleanUpArgs{})
 	if err != nil || last.More || len(last.Refused) != 1 || last.Refused[0] != first.Refused[0] {
 		t.Errorf("the last call answers %+v, %v; want the refusal of the first, %v", last, err, first.Refused)
+	}
+}
+
+// What made an attempt fail is the run's error until the run goes on; that of a row stays.
+func TestTheErrorOfAnAttemptIsOverWhenTheRunGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.dryRun("artifacts")
+	s.exec(`update retention_policies set batch_size = 1 where name = 'temp-files'`)
+	const said = `select coalesce(error, '') from cleanup_runs where job_id = 41`
+	fails := func(n int, want string) {
+		t.Helper()
+		if _, err := s.failingAt(n).Run(t.Context(), argsOf("temp-files")); err == nil || !strings.Contains(err.Error(), "the connection was cut") {
+			t.Errorf("the attempt answers %v", err)
+		}
+		if got := one[string](s, said); !strings.Contains(got, want) {
+			t.Errorf("after an attempt that failed the run says %q, want %q", got, want)
+		}
+	}
+	fails(2, "the connection was cut")
+	if run := s.runOf(argsOf("temp-files")); run.Error != "" { // though there was nothing to delete
+		t.Errorf("the run says %q in the end", run.Error)
+	}
+	s.exec(`insert into temp_files (location, created_at) values ('s3:bucket/a', now() - interval '41 days'), ('s3:bucket/b', now() - interval '40 days')`)
+	s.tempFile("postgres", 31)
+	fails(2, "the connection was cut")
+	fails(4, "s3:bucket/a") // the transactions before have met both
+	if run := s.runOf(argsOf("temp-files")); run.Rows != 1 || run.Errors != 2 || !strings.Contains(run.Error, "s3:bucket/a") {
+		t.Errorf("the run says %+v, want the error of the first row", run)
+	}
+	s.tempFile("postgres", 31)
+	fails(4, "s3:bucket/a")
+	s.exec(`update retention_policies set target = 'tomorrow' where name = 'temp-files'`)
+	if outcome, err := s.failingAt(-1).Run(t.Context(), argsOf("temp-files")); err != nil || len(outcome.Refused) != 1 || one[string](s, said) != outcome.Refused[0] {
+		t.Errorf("a refusal answers %+v, %v, and the run says %q", outcome, err, one[string](s, said))
 	}
 }

@@ -125,13 +125,14 @@ func (g *gone) fail(row row, err error) {
 	}
 }
 
+// The error of an attempt that failed is none of a row, and is over: the run goes on.
 const recordSQL = `
 update /* cleanup.Run */ cleanup_runs
    set rows = rows + $2,
        bytes = bytes + $3,
        held = held + $4,
        errors = errors + $5,
-       error = coalesce(error, $6),
+       error = case when errors > 0 then error else $6 end,
        set_hash = set_hash + $7::text::numeric,
        oldest = least(oldest, $8::timestamptz, $9::timestamptz),
        newest = greatest(newest, $8::timestamptz, $9::timestamptz),
@@ -158,10 +159,11 @@ func (r *run) record(changes *pgx.Batch, g gone) {
 	changes.Queue(recordSQL, r.id, g.rows, g.bytes, g.held, g.errors, failed, g.hash.String(), g.oldest, g.newest, sample, sampleSize, age, key, g.markedAt)
 }
 
+// The first row's error says more than that of an attempt, which its job tells as well.
 const endRunSQL = `
 update /* cleanup.Run */ cleanup_runs
    set finished_at = case when $2 then clock_timestamp() end,
-       error = coalesce($3, error),
+       error = case when errors > 0 and not $4 then error else $3 end,
        refused = $4,
        cursor_at = case when not $2 then cursor_at end,
        cursor_key = case when not $2 then cursor_key else '' end,
