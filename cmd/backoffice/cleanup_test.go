@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"backoffice/internal/cleanup"
 )
 
@@ -85,6 +87,34 @@ func TestDryRunAnnouncesWhatTheRunThenDeletes(t *testing.T) {
 	s.conserves()
 }
 
+func TestARunSaysHowItDiffersFromTheDryRun(t *testing.T) {
+	t.Parallel()
+	run := func(set, rows, held, errors int64) cleanup.Run {
+		return cleanup.Run{ID: 7, Rows: rows, Held: held, Errors: errors, SetHash: decimal.NewFromInt(set)}
+	}
+	for _, tc := range []struct {
+		rule     string
+		dry, run cleanup.Run
+		want     string
+	}{
+		{"the same set does not", run(1, 5, 0, 0), run(1, 5, 2, 2), ""},
+		{"fewer, and what was held or failed before is no reason", run(1, 1_012, 3, 4), run(2, 1_006, 5, 5),
+			"dry run 7 announced 1,012, this run deleted 1,006: 2 held since, 1 could not be deleted, 3 changed, were locked or went otherwise"},
+		{"fewer, though less is held and less fails", run(1, 3, 2, 2), run(2, 2, 1, 1),
+			"dry run 7 announced 3, this run deleted 2: 0 held since, 0 could not be deleted, 1 changed, were locked or went otherwise"},
+		{"more", run(1, 0, 0, 0), run(2, 3, 1, 0), "dry run 7 announced 0, this run deleted 3: 3 or more held, needed or out of reach then, or made old since"},
+		{"as many, but others", run(1, 5, 1, 0), run(2, 5, 1, 0), "dry run 7 announced 5, this run deleted 5: 1 or more held, needed or out of reach then, or made old since"},
+	} {
+		t.Run(tc.rule, func(t *testing.T) {
+			t.Parallel()
+			r := cleanupRun{Run: tc.run}
+			if r.compare(tc.dry); r.Difference != tc.want || *r.AsAnnounced != (tc.want == "") {
+				t.Errorf("differs: %s\nwant     %s", r.Difference, tc.want)
+			}
+		})
+	}
+}
+
 func TestARefusedCleanupSaysWhy(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -112,13 +142,16 @@ func TestACleanupThatCannotDeleteFails(t *testing.T) {
 	s.tempFiles(1)
 	s.exec(`insert into temp_files (location, created_at) select 'file:downloads/' || n || '.zip', now() - interval '40 days' from generate_series(1, 4) n`)
 	s.working(func() {
-		for _, tc := range []struct{ flag, want string }{{"--dry-run", "temp-files would delete 1 row of temp_files"}, {"--dry-run=false", "temp-files deleted 1 row of temp_files"}} {
+		for _, tc := range []struct{ flag, want, fails string }{
+			{"--dry-run", "temp-files would delete 1 row of temp_files", "temp-files would not be able to delete 4 rows, the first "},
+			{"--dry-run=false", "temp-files deleted 1 row of temp_files", "temp-files could not delete 4 rows, the first "},
+		} {
 			r := s.try("enqueue", "clean-up", "--policy", "temp-files", tc.flag, "--wait")
 			if r.code != exitFailed {
 				t.Errorf("%s: exit code %d", tc.flag, r.code)
 			}
 			contains(t, r.stdout, tc.want)
-			contains(t, r.stderr, "temp-files could not delete 4 rows, the first ", "file:downloads/1.zip", "--store file:///DIR")
+			contains(t, r.stderr, tc.fails, "file:downloads/1.zip", "--store file:///DIR")
 		}
 		s.text("enqueue", "clean-up", "--policy", "artifacts", "--wait")
 	})

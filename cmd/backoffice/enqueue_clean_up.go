@@ -81,9 +81,14 @@ func enqueueCleanUp(c *cli.Context, pool *pgxpool.Pool, request jobRequest, poli
 func undeleted(runs []cleanupRun) error {
 	var failed error
 	for _, run := range runs {
-		if run.Errors > 0 {
-			failed = errors.Join(failed, fmt.Errorf("%s could not delete %s, the first %s", run.Policy, count(int(run.Errors), "row"), run.Error))
+		if run.Errors == 0 {
+			continue
 		}
+		verb := "could not delete"
+		if run.DryRun {
+			verb = "would not be able to delete"
+		}
+		failed = errors.Join(failed, fmt.Errorf("%s %s %s, the first %s", run.Policy, verb, count(int(run.Errors), "row"), run.Error))
 	}
 	return failed
 }
@@ -126,15 +131,21 @@ func cleanedUp(c *cli.Context, pool *pgxpool.Pool, jobID int64) ([]cleanupRun, e
 	return runs, nil
 }
 
+// compare says how the run differs from what was announced. As many rows, or more, but not the same: then some
+// went that the dry run had to leave out.
 func (r *cleanupRun) compare(announced cleanup.Run) {
 	r.AnnouncedBy, r.AsAnnounced = &announced.ID, new(announced.SetHash.Equal(r.SetHash))
 	if *r.AsAnnounced {
 		return
 	}
+	r.Difference = fmt.Sprintf("dry run %d announced %s, this run deleted %s: ", announced.ID, thousands(announced.Rows), thousands(r.Rows))
+	if r.Rows >= announced.Rows {
+		r.Difference += fmt.Sprintf("%s or more held, needed or out of reach then, or made old since", thousands(max(r.Rows-announced.Rows, 1)))
+		return
+	}
 	held, failed := max(r.Held-announced.Held, 0), max(r.Errors-announced.Errors, 0)
-	r.Difference = fmt.Sprintf("dry run %d announced %s, this run deleted %s: %s held since, %s could not be deleted, %s changed, were locked or went otherwise",
-		announced.ID, thousands(announced.Rows), thousands(r.Rows), thousands(held), thousands(failed),
-		thousands(max(announced.Rows-r.Rows-held-failed, 0)))
+	r.Difference += fmt.Sprintf("%s held since, %s could not be deleted, %s changed, were locked or went otherwise",
+		thousands(held), thousands(failed), thousands(max(announced.Rows-r.Rows-held-failed, 0)))
 }
 
 func printCleanUp(c *cli.Context, job enqueuedJob, runs []cleanupRun) error {
