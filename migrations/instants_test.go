@@ -2,7 +2,6 @@ package migrations_test
 
 import (
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -12,14 +11,7 @@ import (
 // Before its constraints there were, plain SQL could write instants into the timetable that no program can read.
 func TestInstantsThatNoProgramCanReadAreMended(t *testing.T) {
 	t.Parallel()
-	pool := emptyPool(t)
-	old := fstest.MapFS{}
-	for name, file := range allFiles(t) {
-		if name < "011" {
-			old[name] = file
-		}
-	}
-	must(t, migrations.UpFrom(t.Context(), pool, old, nil))
+	pool := schemaBefore(t, "011")
 	exec(t, pool, `insert into schedules (name, kind, spec, next_run_at, paused_at, last_error_at) values
 		('never', 'tick', '@daily', '20000-01-01 00:00Z', null, null),
 		('long-ago', 'tick', '@daily', '0044-03-15 00:00Z BC', null, '-infinity'),
