@@ -106,19 +106,22 @@ func TestPlainTargets(t *testing.T) {
 func TestAReportStaysAsLongAsAnObjectOfIt(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	kept, gone := s.report("failed"), s.report("failed")
+	inFiles, inside, gone := s.report("failed"), s.report("failed"), s.report("failed")
 	s.exec(`update reports set finished_at = now() - interval '2 years'`)
-	s.register(fmt.Sprintf("file:reports/%d/1-x", kept), 31)
+	s.register(fmt.Sprintf("file:reports/%d/1-x", inFiles), 31)
+	s.register(fmt.Sprintf("postgres:reports/%d/1-x", inside), 31)
 	s.register(fmt.Sprintf("file:other/%d/1-x", gone), 31)
 	s.register(fmt.Sprintf("postgres:reports/%d0/1-x", gone), 31)
-	if err := s.hold("temp_files", s.texts(`select min(id)::text from temp_files`)); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"1", "2"} {
+		if err := s.hold("temp_files", id); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, want := range []int{1, 0} {
+	for _, want := range []string{fmt.Sprintf("%d %d", inFiles, inside), ""} {
 		s.clean("temp-files")
 		s.clean("reports")
-		if n := one[int](s, `select count(*) from reports where id = $1`, kept); n != want || one[int](s, `select count(*) from reports`) != want {
-			t.Errorf("the report is there %d times, want %d", n, want)
+		if left := s.texts(`select string_agg(id::text, ' ' order by id) from reports`); left != want {
+			t.Errorf("left are the reports %q, want %q", left, want)
 		}
 		s.exec(`delete from holds`)
 	}

@@ -79,14 +79,18 @@ func TestUnfinishedObjectsGoWithTheOrphans(t *testing.T) {
 		return path
 	}
 	old, deep, fresh := unfinished(".unfinished-OLD", 48), unfinished("reports/1/.unfinished-OLD", 25), unfinished("reports/1/.unfinished-NEW", 23)
+	if err := os.Mkdir(filepath.Join(s.root, "reports/2"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	afterAll := unfinished("reports/2/.unfinished-OLD", 25) // the last object comes before it
 	s.dryRun("orphans")
-	for _, path := range []string{old, deep, fresh} {
+	for _, path := range []string{old, deep, fresh, afterAll} {
 		if _, err := os.Lstat(path); err != nil {
 			t.Errorf("after a dry run: %v", err)
 		}
 	}
 	s.clean("orphans")
-	for _, path := range []string{old, deep} {
+	for _, path := range []string{old, deep, afterAll} {
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("it is left: %v", err)
 		}
