@@ -44,6 +44,7 @@ type crew struct {
 	random   *rand.Rand      // for the faults
 	places   []*place
 	work     errgroup.Group
+	failed   chan error    // what work answers, as soon as it does
 	freezing atomic.Bool   // a process is frozen until it is declared dead: one at a time
 	stop     chan struct{} // closed: every process is to end well
 }
@@ -59,10 +60,17 @@ type place struct {
 // start fills the places.
 func (c *crew) start(ctx context.Context, seed uint64) {
 	c.ctx, c.stop, c.random = ctx, make(chan struct{}), rand.New(rand.NewPCG(seed, 0))
+	c.failed = make(chan error, c.size)
 	for i := range c.size {
 		p := &place{crew: c, faults: make(chan fault), random: rand.New(rand.NewPCG(seed, uint64(i+1)))}
 		c.places = append(c.places, p)
-		c.work.Go(p.keep)
+		c.work.Go(func() error {
+			err := p.keep()
+			if err != nil {
+				c.failed <- err
+			}
+			return err
+		})
 	}
 }
 
@@ -75,6 +83,16 @@ func (c *crew) finish() (ended []string, err error) {
 		ended = append(ended, p.ended...)
 	}
 	return ended, err
+}
+
+// trouble is what went wrong with a process, whose place is empty since.
+func (c *crew) trouble() error {
+	select {
+	case err := <-c.failed:
+		return err
+	default:
+		return nil
+	}
 }
 
 // harm lets faults befall the crew until ctx ends, and counts them.
@@ -247,7 +265,8 @@ func (p *place) diesWoken(w *workerRun) error {
 		return err
 	}
 	code, said := w.ProcessState.ExitCode(), w.lastLine()
-	if (code != exitFailed || !gaveUp(said)) && !p.crew.unguarded {
+	tooLate := strings.Contains(said, "start worker") // it was frozen before it took any job, and its start has timed out
+	if (code != exitFailed || !gaveUp(said) && !tooLate) && !p.crew.unguarded {
 		return fmt.Errorf("it was woken after it was declared dead and ended with exit code %d and %q", code, said)
 	}
 	return nil

@@ -77,12 +77,11 @@ func TestChaosLosesAndDoublesNothing(t *testing.T) {
 	c := form.crew(s, func(args ...string) *exec.Cmd { return process(t, args...) })
 	c.start(t.Context(), form.seed)
 	counted := s.rage(c, func() { arrivals.run(form.orders, nil) })
+	t.Cleanup(s.logUnfinished)
 
-	pgtest.Eventually(t, "every job has ended", func() (bool, error) {
-		return s.number(`select count(*) from river_job where kind = 'process_order' and state not in ('completed', 'cancelled', 'discarded')`) == 0, nil
-	})
+	s.awaitJobs()
 	pgtest.Eventually(t, "every dead process is declared dead", func() (bool, error) {
-		return s.number(`select count(*) from worker_processes where declared_dead_at is null`) == c.size, nil
+		return s.number(`select count(*) from worker_processes where declared_dead_at is null`) == c.size, c.trouble()
 	})
 	ended, err := c.finish()
 	if err != nil {
@@ -133,12 +132,41 @@ func (s shop) rage(c *crew, arrive func()) (counted map[fault]int) {
 	return counted
 }
 
+// awaitJobs waits until every job has ended. Those that were running in two deaths are tried one after the other,
+// for up to five minutes when there are many: as long as they end, all is well.
+func (s shop) awaitJobs() {
+	s.t.Helper()
+	unfinished := func() int {
+		return s.number(`select count(*) from river_job where kind = 'process_order' and state not in ('completed', 'cancelled', 'discarded')`)
+	}
+	for left := unfinished(); left > 0; {
+		pgtest.Eventually(s.t, fmt.Sprintf("one more of %d jobs has ended", left), func() (bool, error) { return unfinished() < left, nil })
+		left = unfinished()
+	}
+}
+
 // slowDown makes a transaction of orders last, its effects written and not yet committed, so that
 // faults find some at that point: on a quick machine they would mostly hit idle processes.
 func (s shop) slowDown() {
 	s.t.Helper()
 	s.exec(`create function last_a_while() returns trigger language plpgsql as 'begin perform pg_sleep(random() * 0.06); return null; end'`)
 	s.exec(`create trigger last_a_while after insert on order_effects for each statement execute function last_a_while()`)
+}
+
+// logUnfinished tells of jobs that have not ended, and of who might work them, when the test has failed.
+func (s shop) logUnfinished() {
+	if !s.t.Failed() {
+		return
+	}
+	for what, sql := range map[string]string{
+		"unfinished":       `select * from river_job where state not in ('completed', 'cancelled', 'discarded') order by id limit 5`,
+		"worker processes": `select * from worker_processes order by started_at desc limit 5`,
+		"sessions":         `select pid, application_name, state, wait_event_type, wait_event, xact_start, query from pg_stat_activity where datname = current_database() limit 20`,
+	} {
+		var told string
+		err := s.pool.QueryRow(context.Background(), `select now() || ' ' || coalesce(string_agg(to_jsonb(x)::text, E'\n'), 'none') from (`+sql+`) x`).Scan(&told)
+		s.t.Logf("%s: %s %v", what, told, err)
+	}
 }
 
 // logChaos tells what became of the orders, and how long the jobs took that a death had interrupted.
