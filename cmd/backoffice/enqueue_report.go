@@ -271,11 +271,19 @@ func checkFree(path string, overwrite bool) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return usagef("--out: %w", err)
 	}
-	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
-		return usagef("--out %s: there is no folder %s", path, filepath.Dir(path))
+	if err := checkFolder("--out", path); err != nil {
+		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return usagef("--out %s is a symbolic link that leads to nothing; name another file, or remove it", path)
+	}
+	return nil
+}
+
+// checkFolder refuses a file in a folder that is not there.
+func checkFolder(flag, path string) error {
+	if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+		return usagef("%s %s: there is no folder %s", flag, path, filepath.Dir(path))
 	}
 	return nil
 }

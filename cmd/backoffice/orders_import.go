@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -126,10 +125,7 @@ func checkRejects(path, imported string) error {
 	target, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
-			return usagef("--rejects %s: there is no folder %s", path, filepath.Dir(path))
-		}
-		return nil
+		return checkFolder("--rejects", path)
 	case err != nil:
 		return usagef("--rejects: %w", err)
 	case target.IsDir():
