@@ -85,12 +85,10 @@ func flagTable(flags []cli.Flag, width int) string {
 // describe tells a flag: what to type, and what it means with its default and its environment.
 func describe(flag cli.DocGenerationFlag) (name, meaning string) {
 	before, quoted, found := strings.Cut(flag.GetUsage(), "`")
-	placeholder, after, _ := strings.Cut(quoted, "`")
+	value, after, _ := strings.Cut(quoted, "`")
+	meaning = before + value + after
 	if !found {
-		placeholder = placeholderOf(flag)
-		meaning = before
-	} else {
-		meaning = before + placeholder + after
+		value = valueName(flag)
 	}
 	var names []string
 	for _, one := range flag.Names() {
@@ -98,7 +96,7 @@ func describe(flag cli.DocGenerationFlag) (name, meaning string) {
 	}
 	name = strings.Join(names, ", ")
 	if flag.TakesValue() {
-		name += " " + placeholder
+		name += " " + value
 		if text := flag.GetDefaultText(); text != "" {
 			meaning += " (default: " + text + ")"
 		}
@@ -112,8 +110,8 @@ func describe(flag cli.DocGenerationFlag) (name, meaning string) {
 	return name, meaning
 }
 
-// placeholderOf names the value of a flag whose description does not.
-func placeholderOf(flag cli.Flag) string {
+// valueName names the value of a flag whose description does not.
+func valueName(flag cli.Flag) string {
 	switch flag.(type) {
 	case *cli.DurationFlag:
 		return "DURATION"

@@ -1,6 +1,6 @@
 //go:build ignore
 
-// This program places an order with a client that was generated from the OpenAPI document, and reads it
+// Command place_order places an order with a client that was generated from the OpenAPI document, and reads it
 // back. docs/openapi.md tells how it is built and run.
 package main
 

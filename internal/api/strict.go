@@ -167,7 +167,7 @@ func halfSurrogate(data []byte) bool {
 	return false
 }
 
-// escaped is the number in uXXXX, -1 where there is none.
+// escaped is the number in the four hexadecimal digits after a u, -1 where there is none.
 func escaped(data []byte) int64 {
 	if len(data) < 5 {
 		return -1
