@@ -66,10 +66,10 @@ func Tx(t testing.TB) pgx.Tx {
 }
 
 // eventuallyLimit is generous: a test that waits this long has failed, however slow the machine.
-const eventuallyLimit = 60 * time.Second
+const eventuallyLimit = 2 * time.Minute
 
 // Eventually asks ok again and again until it answers true. It fails the test when ok returns an error
-// or the limit of a minute has passed; what says for what it waited ("order 1 is processed").
+// or the limit of two minutes has passed; what says for what it waited ("order 1 is processed").
 func Eventually(t testing.TB, what string, ok func() (bool, error)) {
 	t.Helper()
 	deadline := time.After(eventuallyLimit)

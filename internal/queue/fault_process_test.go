@@ -170,8 +170,13 @@ func wantEffectsOnce(t *testing.T, pool *pgxpool.Pool, queueName string, jobs in
 // waitJudges waits until a process has lived long enough to find others dead by the default limits.
 func waitJudges(t *testing.T, pool *pgxpool.Pool, id string) {
 	t.Helper()
-	age := queue.DefaultLiveness.DeadAfter + 2*queue.DefaultLiveness.Beat
-	pgtest.Eventually(t, id+" may judge", func() (bool, error) {
+	waitAge(t, pool, id, queue.DefaultLiveness.DeadAfter+2*queue.DefaultLiveness.Beat)
+}
+
+// waitAge waits until a process has lived for long enough.
+func waitAge(t *testing.T, pool *pgxpool.Pool, id string, age time.Duration) {
+	t.Helper()
+	pgtest.Eventually(t, fmt.Sprintf("%s has lived for %s", id, age), func() (bool, error) {
 		return count(t, pool, `select count(*) from worker_processes where client_id = $1 and started_at < now() - $2::interval`, id, age) == 1, nil
 	})
 }

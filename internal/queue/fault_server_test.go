@@ -14,6 +14,7 @@ import (
 
 	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
+	"backoffice/internal/queue"
 	"backoffice/migrations"
 )
 
@@ -118,7 +119,17 @@ func (s *ownServer) tryCount(ctx context.Context, sql string, args ...any) (n in
 	return n, err == nil
 }
 
-// Long form: also an outage that comes close to the self-limit.
+// enduring outlasts the restart of a server on a machine that is slow to write.
+var enduring = queue.Liveness{Beat: 500 * time.Millisecond, SelfLimit: 15 * time.Second, DeadAfter: 20 * time.Second}
+
+const (
+	judgesAfter = 17 * time.Second // from then on an enduring process takes one without its lock for dead
+	lateBy      = 4 * time.Second  // long enough for a process to be found without its lock and buried
+)
+
+// One process comes late: it is frozen when the others have their locks again.
+//
+// Long form: also an outage of half the self-limit.
 func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -128,7 +139,7 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 	}{
 		{"stopped with immediate and started again", false, func(s *ownServer, t *testing.T) { s.restart(t, 0) }},
 		{"one backend killed", false, (*ownServer).killBackend},
-		{"down for three seconds", true, func(s *ownServer, t *testing.T) { s.restart(t, 3*time.Second) }},
+		{"down for seven seconds", true, func(s *ownServer, t *testing.T) { s.restart(t, 7*time.Second) }},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			if tc.long && !long() {
@@ -138,10 +149,10 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			s := startOwnServer(t)
 			var busy []*faultProcess
 			for n := range 3 {
-				busy = append(busy, startFault(t, faultConfig{URL: s.URL(postgres.Database), ClientID: fmt.Sprintf("busy-%d", n)}))
+				busy = append(busy, startFault(t, faultConfig{URL: s.URL(postgres.Database), ClientID: fmt.Sprintf("busy-%d", n), Liveness: &enduring}))
 			}
 			for n := range busy {
-				waitJudges(t, s.pool, busy[n].id)
+				waitAge(t, s.pool, busy[n].id, judgesAfter)
 			}
 			// Ten seconds of work, with outcomes of every author under way.
 			insertFaults(t, s.pool, "faults", slices.Repeat([]faultArgs{
@@ -151,7 +162,8 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			const completed = `select count(*) from river_job where state = 'completed'`
 			pgtest.Eventually(t, "all are busy", func() (bool, error) { return count(t, s.pool, completed) > 150, nil })
 
-			crashed := time.Now()
+			crashed, late := time.Now(), busy[2]
+			late.signal(t, syscall.SIGSTOP)
 			tc.crash(s, t)
 			var back int
 			pgtest.Eventually(t, "the server answers", func() (bool, error) {
@@ -160,15 +172,20 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 				return ok, nil
 			})
 			outage := time.Since(crashed)
+			if outage+lateBy > enduring.SelfLimit-3*time.Second {
+				t.Skipf("the server was away for %s: too close to the self-limit of %s to expect that all live on", outage, enduring.SelfLimit)
+			}
 			pgtest.Eventually(t, "work goes on", func() (bool, error) {
 				n, ok := s.tryCount(t.Context(), completed)
 				return ok && n > back, nil
 			})
 			t.Logf("the server was away for %s; the next job completed %s after the crash", outage.Round(time.Millisecond), time.Since(crashed).Round(time.Millisecond))
 
-			// Long enough for each process to judge the others again.
-			pgtest.Eventually(t, "all jobs are final and everybody has beaten for long", func() (bool, error) {
-				return count(t, s.pool, `select count(*) from river_job where finalized_at is null`) == 0 && time.Since(crashed) > 15*time.Second, nil
+			<-time.After(lateBy)
+			late.signal(t, syscall.SIGCONT)
+			thawed := time.Now()
+			pgtest.Eventually(t, "all jobs are final and each process judges the others again", func() (bool, error) {
+				return count(t, s.pool, `select count(*) from river_job where finalized_at is null`) == 0 && time.Since(thawed) > judgesAfter, nil
 			})
 			wantAllAlive(t, s, busy)
 			if n := count(t, s.pool, completed); n != 1200 {
@@ -189,7 +206,7 @@ func wantAllAlive(t *testing.T, s *ownServer, busy []*faultProcess) {
 			t.Errorf("%s has ended: %s", p.id, p.said)
 		}
 	}
-	if n := count(t, s.pool, `select count(*) from worker_processes where declared_dead_at is null and beat_at > now() - interval '5 seconds'`); n != len(busy) {
+	if n := count(t, s.pool, `select count(*) from worker_processes where declared_dead_at is null and beat_at > now() - $1::interval`, enduring.SelfLimit); n != len(busy) {
 		t.Errorf("%d processes are alive by the table, want %d", n, len(busy))
 	}
 	if n := count(t, s.pool, `select count(*) from worker_processes`); n != len(busy) {
