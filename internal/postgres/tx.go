@@ -22,11 +22,16 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, work func(pgx.Tx) error) erro
 	return InTxBegunBy(ctx, pool, "begin", work)
 }
 
+const commitSQL = `set /* postgres.InTx */ constraints all immediate; set local lock_timeout = 0; commit`
+
 // InTxBegunBy is InTx with another text in place of begin. Statements may follow in it, such as set local,
 // which cost no round trip of their own there.
+//
+// A lock_timeout set there holds until work and its deferred constraints are done, not in the commit itself:
+// transactions that notify take turns in it, each until it is on disk, and a slow disk is nobody's lock.
 func InTxBegunBy(ctx context.Context, pool *pgxpool.Pool, begin string, work func(pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: begin}, work)
+		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: begin, CommitQuery: commitSQL}, work)
 		if err == nil || attempt == txAttempts || !abortedForOthers(err) {
 			return err
 		}
