@@ -90,23 +90,23 @@ func (l *Lab) startServer(ctx context.Context) (err error) {
 	return nil
 }
 
-// closeLimit bounds what an interrupted bench still does.
+// closeLimit bounds each thing that an interrupted bench still does.
 const closeLimit = 30 * time.Second
 
 // close drops the databases, stops the embedded server and removes the files, also after an interrupt.
 func (l *Lab) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-	defer cancel()
 	var failed error
 	if l.admin != nil {
 		if l.server == nil && !l.options.Keep { // an embedded server goes as a whole
 			for _, name := range l.databases {
-				failed = errors.Join(failed, l.dropDatabase(ctx, name))
+				failed = errors.Join(failed, l.dropDatabase(name))
 			}
 		}
 		l.admin.Close()
 	}
 	if l.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
 		failed = errors.Join(failed, l.server.Stop(ctx))
 	}
 	switch {
@@ -224,12 +224,13 @@ func (l *Lab) discard(db *Database) error {
 	if l.options.Keep {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-	defer cancel()
-	return l.dropDatabase(ctx, db.Name)
+	return l.dropDatabase(db.Name)
 }
 
-func (l *Lab) dropDatabase(ctx context.Context, name string) error {
+// dropDatabase takes a while where the disk is slow to forget gigabytes, also after an interrupt.
+func (l *Lab) dropDatabase(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
 	if _, err := l.admin.Exec(ctx, fmt.Sprintf("drop /* bench.drop */ database if exists %s with (force)", pgx.Identifier{name}.Sanitize())); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
 	}
