@@ -58,7 +58,7 @@ func TestChaosWithoutTheGuardsDoublesEffects(t *testing.T) {
 	})
 	c.unguarded = true
 	c.start(t.Context(), form.seed)
-	const telling = 5
+	const telling = 5 // of each: the short form ends when there are so many
 	enough := func() bool {
 		for _, sql := range doubled {
 			if s.number(sql) < telling {
@@ -76,8 +76,8 @@ func TestChaosWithoutTheGuardsDoublesEffects(t *testing.T) {
 	for what, sql := range doubled {
 		n := s.number(sql)
 		t.Logf("doubled %s: %d", what, n)
-		if n < telling {
-			t.Errorf("%d %s are doubled, want %d at least", n, what, telling)
+		if n == 0 {
+			t.Errorf("no %s are doubled: this chaos does no harm that the guards would keep off", what)
 		}
 	}
 	r := s.try("verify")
