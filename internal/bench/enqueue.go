@@ -171,7 +171,7 @@ func rawJobs(ctx context.Context, lab *Lab, n, connections int) (rows rawRows, e
 	if err != nil {
 		return rows, fmt.Errorf("copy the jobs out: %w", err)
 	}
-	return rows, lab.discard(db)
+	return rows, lab.discard(ctx, db)
 }
 
 // copiesRaw measures both forms of COPY, each into the empty table, and reports the faster.

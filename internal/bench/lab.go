@@ -56,7 +56,7 @@ func openLab(ctx context.Context, opts Options) (*Lab, error) {
 		templates: map[string]Template{},
 	}
 	if err := l.open(ctx); err != nil {
-		return nil, errors.Join(err, l.close())
+		return nil, errors.Join(err, l.close(ctx))
 	}
 	return l, nil
 }
@@ -93,19 +93,26 @@ func (l *Lab) startServer(ctx context.Context) (err error) {
 // closeLimit bounds each thing that an interrupted bench still does.
 const closeLimit = 30 * time.Second
 
+// outliving answers a context that goes on for closeLimit after ctx has ended.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(closeLimit, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
 // close drops the databases, stops the embedded server and removes the files, also after an interrupt.
-func (l *Lab) close() error {
+func (l *Lab) close(ctx context.Context) error {
 	var failed error
 	if l.admin != nil {
 		if l.server == nil && !l.options.Keep { // an embedded server goes as a whole
 			for _, name := range l.databases {
-				failed = errors.Join(failed, l.dropDatabase(name))
+				failed = errors.Join(failed, l.dropDatabase(ctx, name))
 			}
 		}
 		l.admin.Close()
 	}
 	if l.server != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
 		defer cancel()
 		failed = errors.Join(failed, l.server.Stop(ctx))
 	}
@@ -219,17 +226,17 @@ func explainRefusal(err error) error {
 }
 
 // discard ends a run's database.
-func (l *Lab) discard(db *Database) error {
+func (l *Lab) discard(ctx context.Context, db *Database) error {
 	db.Pool.Close()
 	if l.options.Keep {
 		return nil
 	}
-	return l.dropDatabase(db.Name)
+	return l.dropDatabase(ctx, db.Name)
 }
 
-// dropDatabase takes a while where the disk is slow to forget gigabytes, also after an interrupt.
-func (l *Lab) dropDatabase(name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+// dropDatabase drops also after an interrupt. Where the disk is slow to forget gigabytes it takes a while.
+func (l *Lab) dropDatabase(ctx context.Context, name string) error {
+	ctx, cancel := outliving(ctx)
 	defer cancel()
 	if _, err := l.admin.Exec(ctx, fmt.Sprintf("drop /* bench.drop */ database if exists %s with (force)", pgx.Identifier{name}.Sanitize())); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)

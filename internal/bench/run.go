@@ -65,7 +65,7 @@ func Run(ctx context.Context, names []string, opts Options) (report Report, err 
 	if err != nil {
 		return report, fmt.Errorf("bench: %w", err)
 	}
-	defer func() { err = errors.Join(err, lab.close()) }()
+	defer func() { err = errors.Join(err, lab.close(ctx)) }()
 	return lab.run(ctx, chosen)
 }
 
@@ -156,7 +156,7 @@ func (l *Lab) runOnce(ctx context.Context, scenario string, round int, t *trial)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.discard(db)) }()
+	defer func() { err = errors.Join(err, l.discard(ctx, db)) }()
 	began := time.Now()
 	figures, failed := t.contestant.Run(ctx, db)
 	if ctx.Err() != nil {
