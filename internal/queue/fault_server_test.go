@@ -123,13 +123,14 @@ func (s *ownServer) tryCount(ctx context.Context, sql string, args ...any) (n in
 var enduring = queue.Liveness{Beat: 500 * time.Millisecond, SelfLimit: 20 * time.Second, DeadAfter: 25 * time.Second}
 
 const (
+	mayBeSilent = 16 * time.Second // for so long an enduring process lives on for certain
 	judgesAfter = 22 * time.Second // from then on an enduring process takes one without its lock for dead
 	lateBy      = 3 * time.Second  // long enough for a process to be found without its lock and buried
 )
 
 // One process comes late: it is frozen when the others have their locks again.
 //
-// Long form: also an outage of half the self-limit.
+// Long form: also an outage of a quarter of the self-limit.
 func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -139,7 +140,7 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 	}{
 		{"stopped with immediate and started again", false, func(s *ownServer, t *testing.T) { s.restart(t, 0) }},
 		{"one backend killed", false, (*ownServer).killBackend},
-		{"down for ten seconds", true, func(s *ownServer, t *testing.T) { s.restart(t, 10*time.Second) }},
+		{"down for five seconds", true, func(s *ownServer, t *testing.T) { s.restart(t, 5*time.Second) }},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			if tc.long && !long() {
@@ -172,6 +173,9 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 				return ok, nil
 			})
 			outage := time.Since(crashed)
+			if outage > mayBeSilent {
+				t.Skipf("the server took %s to return: processes with a self-limit of %s may all end meanwhile", outage, enduring.SelfLimit)
+			}
 			pgtest.Eventually(t, "work goes on", func() (bool, error) {
 				n, ok := s.tryCount(t.Context(), completed)
 				return ok && n > back, nil
@@ -181,13 +185,14 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			<-time.After(lateBy)
 			late.signal(t, syscall.SIGCONT)
 			thawed := time.Now()
-			if silent := thawed.Sub(crashed); silent > enduring.SelfLimit-4*time.Second {
-				t.Skipf("this machine kept a process silent for %s: too close to the self-limit of %s to expect that it lives on", silent, enduring.SelfLimit)
-			}
 			pgtest.Eventually(t, "all jobs are final and each process judges the others again", func() (bool, error) {
 				return count(t, s.pool, `select count(*) from river_job where finalized_at is null`) == 0 && time.Since(thawed) > judgesAfter, nil
 			})
-			wantAllAlive(t, s, busy)
+			if silent := thawed.Sub(crashed); silent > mayBeSilent {
+				t.Logf("%s was silent for %s and may have ended: only the others are looked at", late.id, silent)
+				busy = busy[:2]
+			}
+			wantAlive(t, s, busy)
 			if n := count(t, s.pool, completed); n != 1200 {
 				t.Errorf("%d jobs are completed, want 1200", n)
 			}
@@ -198,21 +203,23 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 	}
 }
 
-// wantAllAlive fails unless nobody was thought dead.
-func wantAllAlive(t *testing.T, s *ownServer, busy []*faultProcess) {
+// wantAlive fails unless nobody thought these processes dead.
+func wantAlive(t *testing.T, s *ownServer, busy []*faultProcess) {
 	t.Helper()
+	var ids []string
 	for _, p := range busy {
+		ids = append(ids, p.id)
 		if p.hasEnded() {
 			t.Errorf("%s has ended: %s", p.id, p.said)
 		}
 	}
-	if n := count(t, s.pool, `select count(*) from worker_processes where declared_dead_at is null and beat_at > now() - $1::interval`, enduring.SelfLimit); n != len(busy) {
-		t.Errorf("%d processes are alive by the table, want %d", n, len(busy))
+	pgtest.Eventually(t, fmt.Sprintf("%q beat", ids), func() (bool, error) {
+		return count(t, s.pool, `select count(*) from worker_processes where client_id = any($1) and beat_at > now() - interval '2 seconds'`, ids) == len(ids), nil
+	})
+	if n := count(t, s.pool, `select count(*) from worker_processes where client_id = any($1) and declared_dead_at is null`, ids); n != len(ids) {
+		t.Errorf("%d of %q count as alive, want all", n, ids)
 	}
-	if n := count(t, s.pool, `select count(*) from worker_processes`); n != len(busy) {
-		t.Errorf("%d processes have a row, want %d", n, len(busy))
-	}
-	if n := count(t, s.pool, `select count(*) from job_crashes`); n != 0 {
-		t.Errorf("%d crashes are counted, want none", n)
+	if n := count(t, s.pool, `select count(*) from job_crashes where last_client_id = any($1)`, ids); n != 0 {
+		t.Errorf("%d crashes are counted for %q, want none", n, ids)
 	}
 }
