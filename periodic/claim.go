@@ -29,7 +29,7 @@ type claimed struct {
 }
 
 // Neither the one loop that dispatches nor the start of a process may wait for others' transactions, which may
-// stay open for hours.
+// stay open for hours. The commit has its own limit; see postgres.InTxBegunBy.
 const beginSQL = `begin; set /* periodic.claim */ local lock_timeout = '250ms'`
 
 // What could not be dispatched a moment ago is left alone for a while, and then has its turn after all others:

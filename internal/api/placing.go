@@ -170,7 +170,12 @@ func (a *API) placeInTx(ctx context.Context, tx pgx.Tx, members []*placing) erro
 			return err
 		}
 	}
-	return keepAnswers(ctx, tx, placeRoute, open)
+	if err := keepAnswers(ctx, tx, placeRoute, open); err != nil {
+		return err
+	}
+	// What would refuse one of them in the commit refuses it here, and costs the others a second try alone.
+	_, err = tx.Exec(ctx, "set /* api.place */ constraints all immediate")
+	return err
 }
 
 // whileAnyWaits answers a context that ends when every member has left or run out of time.

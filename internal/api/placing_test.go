@@ -169,6 +169,22 @@ func TestRefusedOrderCostsItsCompanyNothing(t *testing.T) {
 	c.wantSound(5)
 }
 
+// A trigger of the shop's own may speak up only in the commit.
+func TestOrderRefusedInTheCommitCostsItsCompanyNothing(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	c.exec(`create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not this one'; end $$`)
+	c.exec(`create constraint trigger refuse after insert on orders deferrable initially deferred for each row when (new.number = 'LATE') execute function refuse()`)
+	for _, number := range []string{"A", "LATE", "B"} {
+		c.gather(number)
+	}
+	c.release()
+	c.wantStatus("A", http.StatusAccepted)
+	c.wantStatus("B", http.StatusAccepted)
+	c.refused(c.answers["LATE"], http.StatusInternalServerError, "", "the log tells more")
+	c.wantSound(4)
+}
+
 func TestTwinsOfOneCrowdPlaceOneOrder(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)

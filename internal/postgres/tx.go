@@ -14,24 +14,34 @@ import (
 // txAttempts is how often InTx runs a transaction that Postgres aborted in favour of another one.
 const txAttempts = 5
 
+// CommitInTurn is a pgx.TxOptions.CommitQuery for transactions whose work may set a lock_timeout. A transaction
+// that notifies takes a lock of the whole server in its commit and keeps it until the commit is on disk: commits
+// take turns, and a slow disk is nobody's lock. The timeout ends before the commit, which then waits for its
+// turn until its context ends. Deferred constraints keep it: they are checked before that.
+const CommitInTurn = `set /* postgres.Commit */ constraints all immediate; set local lock_timeout = 0; commit`
+
+// commitSoon is CommitInTurn for transactions that somebody waits for: a turn that does not come for so long
+// is refused like a lock, so that it is known that nothing was committed.
+const commitSoon = `set /* postgres.Commit */ constraints all immediate; set local lock_timeout = '8s'; commit`
+
 // InTx runs work in a transaction and commits it; an error of work rolls back and is returned as it
 // is. When Postgres aborts the transaction because of others (serialization failure 40001, deadlock
 // 40P01), the whole of work runs again, at most five times in all, so work must keep nothing from an
 // earlier run and touch nothing outside the transaction.
 func InTx(ctx context.Context, pool *pgxpool.Pool, work func(pgx.Tx) error) error {
-	return InTxBegunBy(ctx, pool, "begin", work)
+	return inTx(ctx, pool, pgx.TxOptions{}, work)
 }
 
-const commitSQL = `set /* postgres.InTx */ constraints all immediate; set local lock_timeout = 0; commit`
-
 // InTxBegunBy is InTx with another text in place of begin. Statements may follow in it, such as set local,
-// which cost no round trip of their own there.
-//
-// A lock_timeout set there holds until work and its deferred constraints are done, not in the commit itself:
-// transactions that notify take turns in it, each until it is on disk, and a slow disk is nobody's lock.
+// which cost no round trip of their own there. A lock_timeout, there or in work, holds for work and its
+// deferred constraints; the commit waits up to eight seconds for its turn, see CommitInTurn.
 func InTxBegunBy(ctx context.Context, pool *pgxpool.Pool, begin string, work func(pgx.Tx) error) error {
+	return inTx(ctx, pool, pgx.TxOptions{BeginQuery: begin, CommitQuery: commitSoon}, work)
+}
+
+func inTx(ctx context.Context, pool *pgxpool.Pool, options pgx.TxOptions, work func(pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: begin, CommitQuery: commitSQL}, work)
+		err := pgx.BeginTxFunc(ctx, pool, options, work)
 		if err == nil || attempt == txAttempts || !abortedForOthers(err) {
 			return err
 		}

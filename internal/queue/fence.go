@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"backoffice/internal/postgres"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +75,7 @@ func InJobTx(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, wor
 // leaves the job running: for the parts of long work, whose last one is InJobTx's. Its errors are those of
 // InJobTx.
 func InAttemptTx(ctx context.Context, pool *pgxpool.Pool, job *rivertype.JobRow, work func(pgx.Tx) error) error {
-	tx, err := pool.Begin(ctx)
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{CommitQuery: postgres.CommitInTurn})
 	if err != nil {
 		return stopped(ctx, fmt.Errorf("begin for job %d: %w", job.ID, err))
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/rivertype"
+
+	"backoffice/internal/postgres"
 )
 
 var (
@@ -47,7 +49,7 @@ func (g *Group[T]) try(members []*member[T], failed error) error {
 
 // transact runs the transaction to its end and answers why some of the members are not part of it.
 func (g *Group[T]) transact(ctx context.Context, members []*member[T], failed error) (others map[*member[T]]error, err error) {
-	tx, err := g.pool.Begin(ctx)
+	tx, err := g.pool.BeginTx(ctx, pgx.TxOptions{CommitQuery: postgres.CommitInTurn})
 	if err != nil {
 		return nil, fmt.Errorf("begin for %s: %w: %w", namedJobs(members), errNoServer, err)
 	}
