@@ -7,12 +7,11 @@ create index reports_given_up on reports (id) where status in ('failed', 'cancel
 create index temp_files_of_reports on temp_files (split_part(location, '/', 2))
  where location like 'postgres:reports/%' or location like 'file:reports/%';
 
--- Of runs of cleanup: how far the safety cap's check has come, where it looks, and what was marked.
+-- Of runs of cleanup: how far the safety cap's check has come, and what was marked.
 alter table cleanup_runs
-  add column checked boolean not null default true, -- the safety cap lets it delete, or has no say in it; those that are there were let before
+  add column checked boolean not null default true, -- the safety cap lets it delete; those that are there were let before
   add column counted         bigint not null default 0, -- objects that the check has counted, up to the cursor
   add column counted_orphans bigint not null default 0, -- those of them that no row names
-  add column stores          text[], -- of objects without a row: the stores that the run goes through; null: no such run, or an older one
   add column marked_key      text; -- key of the last marked row looked at; null: the old rows come first
 alter table cleanup_runs alter column checked set default false;
 
