@@ -23,10 +23,7 @@ import (
 // durableServer starts a server of the test's own that a benchmark accepts; pgtest's forgets in a crash.
 func durableServer(t *testing.T) *postgres.Server {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Postgres; runs without -short")
-	}
-	server, err := postgres.StartServer(t.Context(), postgres.ServerOptions{Dir: shortDir(t), BinDir: os.Getenv("BACKOFFICE_PG_BIN"), Durable: true})
+	server, err := postgres.StartServer(t.Context(), postgres.ServerOptions{Dir: pgtest.ServerDir(t), BinDir: os.Getenv("BACKOFFICE_PG_BIN"), Durable: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,29 +35,12 @@ func durableServer(t *testing.T) *postgres.Server {
 	return server
 }
 
-// shortDir is a directory that a server's account may enter and whose name leaves room for a socket's.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "bo-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // benchProcess runs bench in a process of its own, whose children are the test binary too.
 func benchProcess(t *testing.T, args ...string) (ran, *exec.Cmd) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Postgres; runs without -short")
-	}
 	var stdout, stderr strings.Builder
 	program := process(t, append([]string{"bench", "--quick"}, args...)...)
-	program.Env = append(program.Env, "BACKOFFICE_PG_BIN="+os.Getenv("BACKOFFICE_PG_BIN"), "TMPDIR="+shortDir(t))
+	program.Env = append(program.Env, "BACKOFFICE_PG_BIN="+os.Getenv("BACKOFFICE_PG_BIN"), "TMPDIR="+pgtest.ServerDir(t))
 	program.Stdout, program.Stderr = &stdout, &stderr
 	err := program.Run()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 
 	"backoffice/internal/postgres"
 )
@@ -40,6 +41,27 @@ func enterable() fs.FileMode {
 		return 0o711
 	}
 	return 0o700
+}
+
+// ServerDir makes a directory for a server of the test's own, which the server's account may enter, also when
+// the tests run as root, and whose path leaves room for a socket: t.TempDir offers neither. It ends with the
+// test.
+func ServerDir(t testing.TB) string {
+	t.Helper()
+	skipIfShort(t)
+	dir, err := os.MkdirTemp("/tmp", "backoffice-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, enterable()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // runDir makes the directory for the server of this test binary.

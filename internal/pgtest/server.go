@@ -48,11 +48,17 @@ var theServer = sync.OnceValues(func() (*server, error) {
 	return startServer(ctx)
 })
 
-func mustServer(t testing.TB) *server {
+// skipIfShort skips what needs Postgres: -short asks for the tests that need nothing but Go.
+func skipIfShort(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Postgres; runs without -short")
 	}
+}
+
+func mustServer(t testing.TB) *server {
+	t.Helper()
+	skipIfShort(t)
 	s, err := theServer()
 	if err != nil {
 		t.Fatalf("a test needs Postgres: %v", err)

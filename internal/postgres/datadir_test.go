@@ -13,12 +13,13 @@ import (
 	"syscall"
 	"testing"
 
+	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 )
 
 func TestHalfMadeDataIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	dir := serverDir(t)
+	dir := pgtest.ServerDir(t)
 	if err := os.MkdirAll(filepath.Join(dir, "data.new", "base"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestUnusableDirectoryIsRefusedInOneSentence(t *testing.T) {
 	t.Parallel()
 	t.Run("data that is no data directory is left alone", func(t *testing.T) {
 		t.Parallel()
-		dir := serverDir(t)
+		dir := pgtest.ServerDir(t)
 		precious := filepath.Join(dir, "data", "precious")
 		if err := os.MkdirAll(precious, 0o700); err != nil {
 			t.Fatal(err)
@@ -85,7 +86,7 @@ func TestUnusableDirectoryIsRefusedInOneSentence(t *testing.T) {
 		if os.Geteuid() != 0 {
 			t.Skip("runs as root only")
 		}
-		private := serverDir(t)
+		private := pgtest.ServerDir(t)
 		if err := os.Chmod(private, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestUnusableDirectoryIsRefusedInOneSentence(t *testing.T) {
 
 func TestLongDirectoryPutsItsSocketElsewhere(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(serverDir(t), strings.Repeat("long/", 20))
+	dir := filepath.Join(pgtest.ServerDir(t), strings.Repeat("long/", 20))
 	s := start(t, postgres.ServerOptions{Dir: dir, Durable: true})
 	execSQL(t, s.URL(postgres.Database), "select 1")
 	if url, ok := postgres.RunningURL(dir); !ok || url != s.URL(postgres.Database) {
@@ -112,7 +113,7 @@ func TestLongDirectoryPutsItsSocketElsewhere(t *testing.T) {
 
 func TestDirectoryNameNeedsNoCare(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(serverDir(t), `a, "b" & c=d%20+e`)
+	dir := filepath.Join(pgtest.ServerDir(t), `a, "b" & c=d%20+e`)
 	s := start(t, postgres.ServerOptions{Dir: dir, Durable: true})
 	execSQL(t, s.URL(postgres.Database), "select 1")
 	stop(t, s)

@@ -17,32 +17,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 )
-
-// serverDir is a directory the server's account may enter, also when the tests run as root, and whose
-// path leaves room for a socket: t.TempDir offers neither.
-func serverDir(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Postgres; runs without -short")
-	}
-	dir, err := os.MkdirTemp("/tmp", "backoffice-pg-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // madeIn is a directory for the life of this test binary; TestMain makes and removes it.
 var madeIn string
@@ -57,10 +34,10 @@ var made = sync.OnceValues(func() (string, error) {
 	return dir, s.Stop(context.Background())
 })
 
-// madeDir is a serverDir with data in it, for the tests that are not about making them.
+// madeDir is a pgtest.ServerDir with data in it, for the tests that are not about making them.
 func madeDir(t *testing.T) string {
 	t.Helper()
-	dir := serverDir(t)
+	dir := pgtest.ServerDir(t)
 	from, err := made()
 	if err != nil {
 		t.Fatal(err)

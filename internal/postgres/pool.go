@@ -32,9 +32,10 @@ func CheckURL(url string) error {
 }
 
 // Connect opens a pool on the database that url names and proves that it answers. Every session runs
-// in UTC and writes instants in one way, for their text is part of keys. Statements are prepared once per connection; behind a pooler that does not allow it, the URL
-// says default_query_exec_mode=exec. The error is one sentence that names host, port, database and the
-// cure, never the password. The caller closes the pool.
+// in UTC and writes instants in one way, for their text is part of keys. Statements are prepared once
+// per connection; behind a pooler that does not allow it, the URL says default_query_exec_mode=exec.
+// The error is one sentence that names host, port, database and the cure, never the password. The
+// caller closes the pool.
 func Connect(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"backoffice/internal/pgtest"
 	"backoffice/internal/postgres"
 )
 
 func TestServerKeepsItsDataBetweenStarts(t *testing.T) {
 	t.Parallel()
-	dir := serverDir(t)
+	dir := pgtest.ServerDir(t)
 	first := start(t, postgres.ServerOptions{Dir: dir, Durable: true})
 	execSQL(t, first.URL(postgres.Database), "create table kept as select 42 as n")
 	stop(t, first)
@@ -30,8 +31,8 @@ func TestServerKeepsItsDataBetweenStarts(t *testing.T) {
 
 func TestServerSettings(t *testing.T) {
 	t.Parallel()
-	durable := start(t, postgres.ServerOptions{Dir: serverDir(t), Durable: true}).URL(postgres.Database)
-	fast := start(t, postgres.ServerOptions{Dir: serverDir(t), MaxConnections: 33}).URL(postgres.Database)
+	durable := start(t, postgres.ServerOptions{Dir: pgtest.ServerDir(t), Durable: true}).URL(postgres.Database)
+	fast := start(t, postgres.ServerOptions{Dir: pgtest.ServerDir(t), MaxConnections: 33}).URL(postgres.Database)
 	for _, tc := range []struct{ rule, url, setting, want string }{
 		{"a durable server syncs", durable, "fsync", "on"},
 		{"a durable server waits for the disk", durable, "synchronous_commit", "on"},

@@ -19,22 +19,13 @@ func TestCommitTakesItsTurnWhateverTheLockTimeout(t *testing.T) {
 	t.Parallel()
 	url := start(t, postgres.ServerOptions{Dir: madeDir(t), Durable: true}).URL(postgres.Database)
 	pool := open(t, url, postgres.Options{})
-	release := pgtest.HoldTurn(t, pool)
-	next := make(chan error, 1)
-	go func() {
-		next <- postgres.InTxBegunBy(t.Context(), pool, beginHasty, func(tx pgx.Tx) error {
+	err := pgtest.CommitOutOfTurn(t, pool, func() error {
+		return postgres.InTxBegunBy(t.Context(), pool, beginHasty, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), "notify told")
 			return err
 		})
-	}()
-	pgtest.AwaitTurn(t, pool)
-	select {
-	case err := <-next:
-		t.Fatalf("the commit did not wait: %v", err)
-	case <-time.After(200 * time.Millisecond):
-	}
-	release()
-	if err := <-next; err != nil {
+	})
+	if err != nil {
 		t.Errorf("the commit: %v", err)
 	}
 }

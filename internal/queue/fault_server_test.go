@@ -3,7 +3,6 @@ package queue_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -27,7 +26,7 @@ type ownServer struct {
 
 func startOwnServer(t *testing.T) *ownServer {
 	t.Helper()
-	s := &ownServer{options: postgres.ServerOptions{Dir: filepath.Join(serverDir(t), "pg"), Durable: true}}
+	s := &ownServer{options: postgres.ServerOptions{Dir: filepath.Join(pgtest.ServerDir(t), "pg"), Durable: true}}
 	s.start(t)
 	t.Cleanup(func() {
 		if err := s.Stop(context.Background()); err != nil {
@@ -45,30 +44,6 @@ func startOwnServer(t *testing.T) *ownServer {
 	}
 	exec(t, s.pool, faultEffectsSQL)
 	return s
-}
-
-// serverDir is a directory the server's account may enter, also when the tests run as root, and whose
-// path leaves room for a socket: t.TempDir offers neither.
-func serverDir(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Postgres; runs without -short")
-	}
-	dir, err := os.MkdirTemp("/tmp", "backoffice-crash-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if os.Geteuid() == 0 {
-		if err := os.Chmod(dir, 0o711); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 func (s *ownServer) start(t *testing.T) {
@@ -90,7 +65,7 @@ func (s *ownServer) restart(t *testing.T, down time.Duration) {
 	if err := s.Stop(t.Context()); err != nil { // frees its directory
 		t.Fatal(err)
 	}
-	<-time.After(down)
+	<-time.After(down) // nothing happens while it is down
 	s.start(t)
 }
 
@@ -125,7 +100,7 @@ var enduring = queue.Liveness{Beat: 500 * time.Millisecond, SelfLimit: 20 * time
 const (
 	mayBeSilent = 16 * time.Second // for so long an enduring process lives on for certain
 	judgesAfter = 22 * time.Second // from then on an enduring process takes one without its lock for dead
-	lateBy      = 3 * time.Second  // long enough for a process to be found without its lock and buried
+	lateBy      = 3 * time.Second  // others that beat for so long could have found it without its lock and buried it
 )
 
 // One process comes late: it is frozen when the others have their locks again.
@@ -150,7 +125,7 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			s := startOwnServer(t)
 			var busy []*faultProcess
 			for n := range 3 {
-				busy = append(busy, startFault(t, faultConfig{URL: s.URL(postgres.Database), ClientID: fmt.Sprintf("busy-%d", n), Liveness: &enduring}))
+				busy = append(busy, startFault(t, faultConfig{URL: s.URL(postgres.Database), ClientID: fmt.Sprintf("busy-%d", n), Liveness: enduring}))
 			}
 			for n := range busy {
 				waitAge(t, s.pool, busy[n].id, judgesAfter)
@@ -182,7 +157,10 @@ func TestServerCrashKillsNoProcessAndNoJob(t *testing.T) {
 			})
 			t.Logf("the server was away for %s; the next job completed %s after the crash", outage.Round(time.Millisecond), time.Since(crashed).Round(time.Millisecond))
 
-			<-time.After(lateBy)
+			returned := time.Now()
+			pgtest.Eventually(t, "the others have looked for the one that is late", func() (bool, error) {
+				return count(t, s.pool, `select count(*) from worker_processes where client_id <> $1 and beat_at > $2`, late.id, returned.Add(lateBy)) == len(busy)-1, nil
+			})
 			late.signal(t, syscall.SIGCONT)
 			thawed := time.Now()
 			pgtest.Eventually(t, "all jobs are final and each process judges the others again", func() (bool, error) {
@@ -210,7 +188,7 @@ func wantAlive(t *testing.T, s *ownServer, busy []*faultProcess) {
 	for _, p := range busy {
 		ids = append(ids, p.id)
 		if p.hasEnded() {
-			t.Errorf("%s has ended: %s", p.id, p.said)
+			t.Fatalf("%s has ended: %s", p.id, p.said)
 		}
 	}
 	pgtest.Eventually(t, fmt.Sprintf("%q beat", ids), func() (bool, error) {

@@ -196,7 +196,7 @@ type faultConfig struct {
 	Slots    int      // 8 when zero
 	Kinds    []string // both kinds when empty
 	PollOnly bool
-	Liveness *queue.Liveness
+	Liveness queue.Liveness
 	SoftStop time.Duration
 	HardStop time.Duration
 	MaxConns int32 // 16 when zero
@@ -244,7 +244,7 @@ func workFaults(ctx context.Context, c faultConfig) error {
 	return process.Run(ctx) // the pool ends with the program: jobs may still use it
 }
 
-// config is that of a worker process, with the limits that the product ships with unless c has others.
+// config is that of a worker process with the limits that the product ships with, unless c has others.
 func (w *faultWorker) config(c faultConfig, logs io.Writer) queue.ProcessConfig {
 	registered := river.NewWorkers()
 	var known []jobs.Contract
@@ -261,7 +261,7 @@ func (w *faultWorker) config(c faultConfig, logs io.Writer) queue.ProcessConfig 
 			ClientID: c.ClientID, Queues: map[string]int{cmp.Or(c.Queue, "faults"): cmp.Or(c.Slots, 8)}, Workers: registered, Contracts: known,
 			SoftStop: cmp.Or(c.SoftStop, 20*time.Second), RescueAfter: time.Hour, Tally: &queue.Tally{}, Log: slog.New(slog.NewTextHandler(logs, nil)),
 		},
-		Version: "test", Liveness: *cmp.Or(c.Liveness, &queue.DefaultLiveness), PollOnly: c.PollOnly, MaxCrashRescues: 3, HardStop: cmp.Or(c.HardStop, 10*time.Second),
+		Version: "test", Liveness: cmp.Or(c.Liveness, queue.DefaultLiveness), PollOnly: c.PollOnly, MaxCrashRescues: 3, HardStop: cmp.Or(c.HardStop, 10*time.Second),
 	}
 }
 

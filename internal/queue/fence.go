@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"backoffice/internal/postgres"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/rivertype"
+
+	"backoffice/internal/postgres"
 )
 
 // ErrAttemptLost means that the attempt is no longer ours: its job was taken back, finished or deleted

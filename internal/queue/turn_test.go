@@ -3,7 +3,6 @@ package queue_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/rivertype"
@@ -23,26 +22,17 @@ func TestFenceTakesItsTurnAtCommitWhateverTheLockTimeout(t *testing.T) {
 			newProbeProcess(t, s.pool, "only", 1, hold(attempts))
 			id := insertProbe(t, s.pool, 1)
 			held := <-attempts
-			release := pgtest.HoldTurn(t, s.pool)
-			committed := make(chan error, 1)
-			go func() {
-				committed <- fence.in(t.Context(), s.pool, held.job, func(ctx context.Context, tx pgx.Tx) (queue.Outcome, error) {
+			err := pgtest.CommitOutOfTurn(t, s.pool, func() error {
+				return fence.in(t.Context(), s.pool, held.job, func(ctx context.Context, tx pgx.Tx) (queue.Outcome, error) {
 					_, err := tx.Exec(ctx, `set local lock_timeout = '50ms'; notify told`)
 					return queue.Completed(), err
 				})
-			}()
-			pgtest.AwaitTurn(t, s.pool)
-			select {
-			case err := <-committed:
-				t.Errorf("the commit did not wait: %v", err)
-			case <-time.After(200 * time.Millisecond):
-				release()
-				if err := <-committed; err != nil {
-					t.Errorf("the commit: %v", err)
-				}
+			})
+			if err != nil {
+				t.Errorf("the commit: %v", err)
 			}
 			held.finish <- func() error { return nil }
-			if !t.Failed() {
+			if err == nil {
 				waitState(t, s.pool, id, rivertype.JobStateCompleted)
 			}
 		})
