@@ -92,7 +92,7 @@ func (s shop) printedBy(program string, args ...string) string {
 	s.t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		s.t.Skipf("no %s is installed", program)
+		s.t.Skipf("no %s is installed; on Debian: apt-get install poppler-utils postgresql-client", program)
 	}
 	printed, err := exec.CommandContext(s.t.Context(), path, args...).CombinedOutput()
 	if err != nil {
