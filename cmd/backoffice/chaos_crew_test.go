@@ -104,7 +104,7 @@ func (c *crew) harm(ctx context.Context) map[fault]int {
 		select {
 		case <-ctx.Done():
 			return count
-		case <-time.After(pause):
+		case <-time.After(pause): // faults come at random
 		}
 		// Somebody must be there to declare the frozen one dead.
 		if kind == faultFreeze && !c.freezing.CompareAndSwap(false, true) {

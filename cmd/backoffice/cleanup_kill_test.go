@@ -151,7 +151,7 @@ func (r *storeroom) killAt(rows int, after time.Duration) {
 	pgtest.Eventually(r.t, fmt.Sprintf("%d rows are gone", rows), func() (bool, error) {
 		return r.number(`select coalesce(sum(rows), 0) from cleanup_runs`) >= rows, nil
 	})
-	<-time.After(after)
+	<-time.After(after) // a point between two pages, which no row shows
 	if err := worker.Process.Kill(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (r *storeroom) holdAtRandom(files int, seed uint64) (stop func()) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(time.Duration(random.IntN(150)) * time.Millisecond):
+			case <-time.After(time.Duration(random.IntN(150)) * time.Millisecond): // whatever the run is at
 			}
 			hold := cleanup.Hold{Target: "temp_files", Key: fmt.Sprint(1 + random.IntN(files)), Reason: "r", PlacedBy: "test"}
 			if random.IntN(4) == 0 {

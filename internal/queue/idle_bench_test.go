@@ -54,7 +54,7 @@ func BenchmarkIdle(b *testing.B) {
 
 const (
 	settle    = 12 * time.Second // a reaper begins to judge after 10 s, a leader is elected after 5 s
-	idleWhile = 20 * time.Second
+	idleWhile = 20 * time.Second // what is measured
 )
 
 // logStatements makes the server log every statement.

@@ -47,7 +47,7 @@ func BenchmarkPickupOfLateCommit(b *testing.B) {
 			b.Fatal(err)
 		}
 		announced.Wait()
-		<-time.After(30 * time.Millisecond)
+		<-time.After(30 * time.Millisecond) // how late the second is
 		if err := tx.Commit(b.Context()); err != nil {
 			b.Fatal(err)
 		}
